@@ -157,8 +157,8 @@ export class Runtime implements OrchestratorContext {
 
   async lastLines(service: string, sinceMs: number): Promise<string[]> {
     const since = isoTime(sinceMs);
-    const lines = await this.logs.lastLines(service, ['stdout', 'stderr'], LAST_LINES, since);
-    return lines.length > 0 ? lines : this.logs.lastLines(service, ['console'], LAST_LINES, since);
+    const lines = await this.logs.lastLinesSince(service, ['stdout', 'stderr'], LAST_LINES, since);
+    return lines.length > 0 ? lines : this.logs.lastLinesSince(service, ['console'], LAST_LINES, since);
   }
 
   limitLogs(settings: HomeLogSettings): void {

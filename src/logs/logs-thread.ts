@@ -11,7 +11,7 @@ import { CallBatch } from '../lib/event-loop-batch.ts';
 import { deferred, within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 import { recordTime } from '../protocol/log-files/formats.ts';
-import type { StreamName } from '../protocol/log-files/names.ts';
+import type { Position, StreamName } from '../protocol/log-files/names.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
 import type { HeldOutput, LogEvent, LogsApi, SearchEvent, StreamSource } from '../protocol/logs.ts';
@@ -57,6 +57,8 @@ interface LogWorker {
 export class LogThread implements LogSink {
   readonly #workers: readonly LogWorker[];
   readonly #captures = new Map<string, ServiceCapture>();
+  /** Of the current or last capture of each service. */
+  readonly #begins = new Map<string, CaptureBegin>();
   readonly #removals = new Map<string, Promise<void>>();
   readonly #report: Report;
   readonly #failures: WriteFailures;
@@ -112,6 +114,7 @@ export class LogThread implements LogSink {
     }
     this.#captures.set(service, capture);
     const { continues = false } = handlers;
+    this.#begins.set(service, new CaptureBegin(names, continues));
     const sources = streams.map(({ stream, fd }) => ({ service, stream, fd, settings, continues }));
     const failures: unknown[] = [];
     const opened = sources.map((source) =>
@@ -174,24 +177,53 @@ export class LogThread implements LogSink {
   }
 
   async lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]> {
+    const begin = this.#begins.get(service);
+    if (!begin || begin.continues) return this.lastLinesSince(service, streams, tail, sinceIso);
+    const { starts } = begin;
+    const opened = streams.filter((stream) => starts[stream]);
+    if (opened.length === 0) return [];
+    return readLines(await this.thread.ready(), { services: [service], streams: opened, tail, follow: false, starts });
+  }
+
+  /** Last records of a service whose time is not before `sinceIso`, whether or not it was captured since. */
+  async lastLinesSince(
+    service: string,
+    streams: readonly StreamName[],
+    tail: number,
+    sinceIso: string,
+  ): Promise<string[]> {
     const query = { services: [service], streams, tail, follow: false };
     const lines = await readLines(await this.thread.ready(), query);
     return lines.filter((line) => recordTime(Buffer.from(line), 0, '') >= sinceIso);
   }
 
   watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void {
-    const query: LogQuery = {
-      services: [service],
-      streams: ['stdout', 'stderr'],
-      tail: null,
-      follow: true,
-      filter: { sinceMs, untilMs: null, grep: { source: pattern, ignoreCase: false } },
-    };
     const ended = new AbortController();
-    readFirst(this.thread, query, onSeen, ended).catch((error: unknown) => {
+    this.#searchForLine(service, pattern, sinceMs, onSeen, ended).catch((error: unknown) => {
       this.#report('warn', `${service}: its log cannot be searched for ${pattern}: ${errorText(error)}`);
     });
     return () => ended.abort();
+  }
+
+  /** Aborts `ended` at the first line. What this daemon has captured is found by its place: a clock may be set back. */
+  async #searchForLine(
+    service: string,
+    pattern: string,
+    sinceMs: number,
+    onSeen: () => void,
+    ended: AbortController,
+  ): Promise<void> {
+    const begin = this.#begins.get(service);
+    const search = async (how: Pick<LogQuery, 'follow' | 'starts'>, since: number | null): Promise<void> => {
+      if (ended.signal.aborted) return;
+      const filter = { sinceMs: since, untilMs: null, grep: { source: pattern, ignoreCase: false } };
+      const query: LogQuery = { services: [service], streams: ['stdout', 'stderr'], tail: null, filter, ...how };
+      await readFirst(this.thread, query, onSeen, ended);
+    };
+    // An earlier daemon may have captured the line.
+    if (begin?.continues !== false) await search({ follow: false }, sinceMs);
+    await begin?.opened.promise;
+    await search({ follow: true, starts: begin?.starts ?? {} }, begin ? null : sinceMs);
   }
 
   /** Serves log readers on `port`. */
@@ -272,6 +304,7 @@ export class LogThread implements LogSink {
       throw new MonocoreError('Internal', `${service} is still captured: its files cannot be removed`);
     }
     await (await this.thread.ready()).removeLogs(service);
+    this.#begins.delete(service);
   }
 
   #onEvent(event: LogEvent): void {
@@ -318,6 +351,9 @@ export class LogThread implements LogSink {
         this.#report('warn', `${service}: ${lines} lines of its ${stream} were dropped`, { service, lines, bytes });
         return;
       }
+      case 'opened':
+        this.#begins.get(service)?.markOpened(stream, event.at);
+        return;
       case 'file-finished':
         this.#retention?.onFinished({ service, stream }, event.number);
         return;
@@ -360,6 +396,27 @@ export class LogThread implements LogSink {
         }
       }
     }
+  }
+}
+
+/** Place in the files of a service where a capture begins. */
+class CaptureBegin {
+  /** True if the service ran before the capture. */
+  readonly continues: boolean;
+  readonly starts: { [Stream in StreamName]?: Position } = {};
+  /** Resolves when the files of stdout and stderr are open. */
+  readonly opened = deferred();
+  readonly #missing: Set<StreamName>;
+
+  constructor(streams: readonly StreamName[], continues: boolean) {
+    this.continues = continues;
+    this.#missing = new Set(streams.filter((stream) => stream !== 'console'));
+  }
+
+  /** Records where a stream begins. A worker that goes on after a crash does not change that. */
+  markOpened(stream: StreamName, at: Position): void {
+    this.starts[stream] ??= at;
+    if (this.#missing.delete(stream) && this.#missing.size === 0) this.opened.resolve();
   }
 }
 

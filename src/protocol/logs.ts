@@ -75,6 +75,8 @@ export type LogEvent = StreamId &
         /** Lines written, including a last line without a newline. */
         readonly lines: number;
       }
+    /** The first file is open; what the stream prints begins there. */
+    | { readonly type: 'opened'; readonly at: Position }
     /** The marker was found: all output before it is in the stream's files. */
     | { readonly type: 'marker-seen' }
     /**

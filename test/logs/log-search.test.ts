@@ -1,6 +1,6 @@
 /** Searches through the real threads: the log worker, the main thread and the pool. */
 import assert from 'node:assert/strict';
-import { closeSync, mkdirSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
@@ -51,13 +51,22 @@ async function startSearching(t: TestContext, content = '', pageSilenceMs = 10_0
 }
 
 /** A service that is captured; returns what prints. */
-async function capture(t: TestContext, dir: string, logs: LogThread): Promise<(text: string) => void> {
+async function capture(
+  t: TestContext,
+  dir: string,
+  logs: LogThread,
+  continues = false,
+): Promise<(text: string) => void> {
   const path = join(dir, 'stdout.fifo');
   makeFifos([path]);
   const fd = openReadEnd(path);
   const childEnd = openChildEnd(path);
   defer(t, () => closeSync(childEnd));
-  await logs.capture('web', [{ stream: 'stdout', fd }], { reopen: () => openReadEnd(path), onEnded: () => {} });
+  await logs.capture('web', [{ stream: 'stdout', fd }], {
+    reopen: () => openReadEnd(path),
+    onEnded: () => {},
+    continues,
+  });
   return (text) => writeSync(childEnd, text);
 }
 
@@ -121,3 +130,29 @@ test('searches fail with the reason when the pool is closed', async (t) => {
     await assert.rejects(reader.ended(), { code: 'ThreadDied', message: /its thread died/ });
   }
 });
+
+for (const continues of [false, true]) {
+  test(`a line of a run is known by its place, whatever the clock of the host says (continues: ${continues})`, async (t) => {
+    // Its clock was an hour ahead before it was set back.
+    const aheadMs = Date.now() + 3_600_000;
+    const last = `${new Date(aheadMs + 1000).toISOString()} INFO [web] last\n`;
+    const { dir, logDir, logs } = await startSearching(t, last);
+    utimesSync(join(logDir, 'web.stdout.000001.log'), aheadMs / 1000, aheadMs / 1000);
+    const print = await capture(t, dir, logs, continues);
+    const seen: string[] = [];
+    for (const line of ['last', 'next']) {
+      defer(t, async () => end());
+      const end = logs.watchForLine('web', `^${line}$`, aheadMs, () => seen.push(line));
+    }
+    // Of a service that ran before, an earlier daemon may have captured the line.
+    if (continues) await eventually('the line of an earlier daemon', () => seen.includes('last'));
+    print('next\n');
+    await eventually('the line', () => seen.includes('next'));
+    assert.deepEqual(seen, continues ? ['last', 'next'] : ['next']);
+    const lines = await logs.lastLines('web', ['stdout'], 10, new Date(aheadMs).toISOString());
+    assert.deepEqual(
+      lines.map((line) => line.replace(/^.*\] /, '')),
+      continues ? ['last'] : ['next'],
+    );
+  });
+}

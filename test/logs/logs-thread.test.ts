@@ -258,7 +258,7 @@ test('the last lines are those since a given time, oldest first', async (t) => {
   writeSync(childEnds[0]!, 'one\ntwo\nthree\n');
   close();
   await ended.opened;
-  const since = (iso: string) => logs.lastLines('web', ['stdout', 'stderr'], 2, iso);
+  const since = (iso: string) => logs.lastLinesSince('web', ['stdout', 'stderr'], 2, iso);
   assert.deepEqual(
     (await since('2000-01-01T00:00:00.000Z')).map((line) => line.replace(PREFIX, '')),
     ['two', 'three'],

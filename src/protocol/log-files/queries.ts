@@ -13,7 +13,15 @@ export interface LogQuery {
   readonly follow: boolean;
   /** By default, every record matches. */
   readonly filter?: LogFilter;
+  /**
+   * Positions of records before which nothing is delivered, by stream; for one service, and not for `tail` with `filter`.
+   * Unlike times they are in order even if the host's clock is set back.
+   */
+  readonly starts?: StreamStarts;
 }
+
+/** Position of a record in each stream of a service, as far as it is known. */
+export type StreamStarts = { readonly [Stream in StreamName]?: Position };
 
 /**
  * Conditions on a record. Its time is the one in its head. A record without a time, written by another program or torn

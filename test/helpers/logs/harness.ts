@@ -42,7 +42,7 @@ export class EventLog {
 
   /** Reports in order, without those that the main thread keeps for the next worker. */
   types(): string[] {
-    return this.events.map(({ type }) => type).filter((type) => type !== 'held');
+    return this.events.map(({ type }) => type).filter((type) => type !== 'held' && type !== 'opened');
   }
 }
 

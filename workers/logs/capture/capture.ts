@@ -48,6 +48,7 @@ export class Capture implements WriterEvents {
   #withheld = 0;
   #isCut = false;
   #isGivenUp = false;
+  #isOpen = false;
   /**
    * Delays events until a chunk has been processed completely, so that a thread that is killed in between has reported
    * none of them.
@@ -167,6 +168,8 @@ export class Capture implements WriterEvents {
 
   onWritten(): void {
     const { settled } = this.#file;
+    if (settled && !this.#isOpen) this.#options.post({ type: 'opened', ...this.id, at: settled });
+    this.#isOpen ||= settled !== null;
     if (settled) this.#options.onRecords(this.id, settled);
   }
 

@@ -10,6 +10,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { toWireError } from '../../../src/lib/errors.ts';
 import { within } from '../../../src/lib/promises.ts';
 import {
+  isBefore,
   ORIGIN,
   type Position,
   STREAM_NAMES,
@@ -80,7 +81,7 @@ export class LogReader {
       this.#search.stop();
       this.finish();
     });
-    this.#search = new LogSearch(options, query.filter ?? EVERY_RECORD, this.#window);
+    this.#search = new LogSearch(options, query.filter ?? EVERY_RECORD, this.#window, query.starts);
     this.done = this.#run();
   }
 
@@ -162,9 +163,11 @@ export class LogReader {
       query.tail === null
         ? streams.map((stream) => ({ ...stream, start: ORIGIN }))
         : (await searchTail(startTail(query.tail, streams), { logDir })).state.streams;
+    const startOf = ({ id, start }: (typeof ranges)[number]) => later(start, query.starts?.[id.stream] ?? ORIGIN);
     const blocks = makeBlocks(ranges.length);
-    const sources = ranges.map(({ id, start, end }, rank) => {
-      const { cursor } = this.#follow(id, start);
+    const sources = ranges.map((range, rank) => {
+      const { id, end } = range;
+      const { cursor } = this.#follow(id, startOf(range));
       return { next: () => cursor.take(end, blocks[rank]!) };
     });
     const merge = await TimeMerge.open(sources);
@@ -187,7 +190,7 @@ export class LogReader {
       const { id } = files;
       const end = settledEnd(id) ?? (await findEnd(logDir, files, { skipsTorn: query.follow }));
       // If it has been opened meanwhile, only its writer knows where a record ends.
-      ends.push({ id, end: settledEnd(id) ?? end });
+      ends.push({ id, end: later(settledEnd(id) ?? end, query.starts?.[id.stream] ?? ORIGIN) });
     }
     return ends;
   }
@@ -269,6 +272,10 @@ export class LogReader {
 /** True if `query` selects the stream. */
 function selectsStream(query: LogQuery, { service, stream }: StreamId): boolean {
   return query.streams.includes(stream) && (query.services.length === 0 || query.services.includes(service));
+}
+
+function later(a: Position, b: Position): Position {
+  return isBefore(a, b) ? b : a;
 }
 
 function compareStreams(a: StreamId, b: StreamId): number {

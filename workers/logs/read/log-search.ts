@@ -12,6 +12,7 @@ import type {
   SearchReply,
   SearchState,
   StreamEnd,
+  StreamStarts,
 } from '../../../src/protocol/log-files/queries.ts';
 import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
 import { type ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
@@ -36,6 +37,7 @@ export class LogSearch {
   readonly #options: SearchOptions;
   readonly #filter: LogFilter;
   readonly #window: ChunkWindow;
+  readonly #starts: StreamStarts;
   readonly #places = new Map<string, SearchPlace>();
   /** Streams whose files were removed during the current delivery. */
   readonly #forgotten = new Set<string>();
@@ -43,8 +45,9 @@ export class LogSearch {
   /** Port of the running page. */
   #pagePort: MessagePort | null = null;
 
-  constructor(options: SearchOptions, filter: LogFilter, window: ChunkWindow) {
+  constructor(options: SearchOptions, filter: LogFilter, window: ChunkWindow, starts: StreamStarts = {}) {
     this.#options = options;
+    this.#starts = starts;
     this.#filter = filter;
     this.#window = window;
   }
@@ -87,7 +90,9 @@ export class LogSearch {
   }
 
   #placeOf(id: StreamId): Omit<SearchPlace, 'id' | 'end'> {
-    return this.#places.get(streamKey(id)) ?? { at: ORIGIN, time: EARLIEST, isInRecord: false };
+    return (
+      this.#places.get(streamKey(id)) ?? { at: this.#starts[id.stream] ?? ORIGIN, time: EARLIEST, isInRecord: false }
+    );
   }
 
   /** Leaves out removed streams, because positions in them would refer to new files. Ends a record that was begun. */
