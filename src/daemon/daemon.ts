@@ -12,6 +12,7 @@ import { isoTime, systemClock } from '../lib/clock.ts';
 import { errorCode, errorTextWithPath } from '../lib/errors.ts';
 import { EventLoopBatch } from '../lib/event-loop-batch.ts';
 import { packageVersion } from '../lib/package-info.ts';
+import type { ProcessIdentity } from '../lib/proc.ts';
 import type { Report } from '../lib/report.ts';
 import { readLogs } from '../logs/log-reading.ts';
 import { LogThread } from '../logs/logs-thread.ts';
@@ -36,6 +37,7 @@ import { expose, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 import { BACKENDS, type BackendRegistry, openBackends } from '../vm/backends.ts';
 import { FifoMaker } from '../vm/host/fifos.ts';
+import { endStrays } from '../vm/host/strays.ts';
 import { createControlApi } from './control-api.ts';
 import { lockHome } from './home-lock.ts';
 import { closeInheritedDescriptors } from './inherited-descriptors.ts';
@@ -159,6 +161,10 @@ export class Runtime implements OrchestratorContext {
     const since = isoTime(sinceMs);
     const lines = await this.logs.lastLinesSince(service, ['stdout', 'stderr'], LAST_LINES, since);
     return lines.length > 0 ? lines : this.logs.lastLinesSince(service, ['console'], LAST_LINES, since);
+  }
+
+  endStrays(service: string, identity: ProcessIdentity | null): Promise<number> {
+    return endStrays(this.paths.vm(service).dir, identity);
   }
 
   limitLogs(settings: HomeLogSettings): void {

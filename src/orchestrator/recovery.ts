@@ -47,7 +47,10 @@ export async function recover(
   groups.keepOnly([...running, ...over].map(({ definition }) => definition));
   const adoptions = running.map(({ saved, definition }) =>
     adopt(context, registry, saved, definition).catch((error: unknown) =>
-      giveUp(context, registry, saved, definition, `its process cannot be adopted: ${errorTextWithPath(error)}`),
+      giveUp(context, registry, saved, definition, {
+        why: `its process cannot be adopted: ${errorTextWithPath(error)}`,
+        ended: context.endStrays(saved.service.name, saved.process),
+      }),
     ),
   );
   const losses = lost.map((service) =>
@@ -64,14 +67,12 @@ async function giveUp(
   registry: Registry,
   saved: SavedState,
   definition: ServiceDefinition,
-  why: string,
+  { why, ended: ending }: { readonly why: string; readonly ended: Promise<unknown> },
 ): Promise<void> {
   const { name } = saved.service;
-  // The saved state may not say which back end ran it.
-  const backends = Object.values(context.backends);
   let outcome = 'it was ended, to be started anew';
   try {
-    for (const backend of backends) await backend.endStrays(name, saved.process);
+    await ending;
   } catch (reason) {
     outcome = `it does not end: ${errorTextWithPath(reason)}`;
   }
@@ -91,14 +92,12 @@ async function endLost(
   registry: Registry,
   { name, reason, isDamaged }: LostService,
 ): Promise<void> {
-  const backends = Object.values(context.backends);
-  if (!isDamaged) {
-    const found = await Promise.all(backends.map((backend) => backend.endStrays(name, null).catch(() => 1)));
-    if (found.every((count) => count === 0)) return cleanUpAll(context, name);
-  }
+  // The search looks at every process of the host, so it is made once.
+  const ended = context.endStrays(name, null);
+  if (!isDamaged && (await ended.catch(() => 1)) === 0) return cleanUpAll(context, name);
   const definition = registry.get(name)?.definition ?? blankDefinition(name);
   const saved = new Supervisor(definition, context).savedState();
-  await giveUp(context, registry, saved, definition, reason);
+  await giveUp(context, registry, saved, definition, { why: reason, ended });
 }
 
 /** Removes everything that runs of a service left behind, whichever back end created it. */

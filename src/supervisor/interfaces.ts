@@ -3,6 +3,7 @@
  * fakes.
  */
 import type { Clock } from '../lib/clock.ts';
+import type { ProcessIdentity } from '../lib/proc.ts';
 import type { Report } from '../lib/report.ts';
 import type { ImageRequest, ImageSettings, ServiceImage } from '../protocol/images.ts';
 import type { Isolation } from '../protocol/isolation.ts';
@@ -144,6 +145,14 @@ export interface SupervisorContext {
    * daemon: the end of a stream, for example, may merely be the end of its reader.
    */
   readonly closing: AbortSignal;
+  /**
+   * Kills the processes of a service that cannot be adopted, and waits for their end.
+   *
+   * @param identity its process, if known
+   * @returns the number of processes that were found
+   * @throws MonocoreError `StopFailed` if one does not end
+   */
+  endStrays(service: string, identity: ProcessIdentity | null): Promise<number>;
   readonly report: Report;
   /** Random number in [0, 1). */
   readonly random: () => number;

@@ -161,14 +161,6 @@ export interface Backend {
    * Opens the read end of a stream's FIFO again, for a log worker that lost its own. The caller owns the descriptor.
    */
   reopenStream(service: string, stream: StreamName): number;
-  /**
-   * Kills the processes of a service that cannot be adopted, and waits for their end.
-   *
-   * @param identity its process, if known
-   * @returns the number of processes that were found
-   * @throws MonocoreError `StopFailed` if one does not end
-   */
-  endStrays(service: string, identity: ProcessIdentity | null): Promise<number>;
   /** Removes the runtime folder of a service whose process has ended; does nothing if there is none. */
   cleanUp(service: string): Promise<void>;
   /** Removes the data that a service keeps between runs. The service must not be running. */

@@ -7,9 +7,14 @@ import { FakeContext } from '../helpers/fakes/fake-context.ts';
 /** The error of a lost service, and its calls, where its processes end or do not. */
 async function recover(isDamaged: boolean, endStrays: () => Promise<number>) {
   const context = new FakeContext();
-  for (const backend of Object.values(context.backends)) Object.assign(backend, { endStrays });
+  let searches = 0;
+  context.endStrays = () => {
+    searches += 1;
+    return endStrays();
+  };
   const lost = [{ name: 'web', reason: 'web.json is empty', isDamaged }];
   const orchestrator = await Orchestrator.open(Object.assign(context, { left: [], ended: [], lost }));
+  assert.equal(searches, 1, 'each search looks at all processes of the host');
   return { error: orchestrator.services()[0]?.error, calls: context.callsOf('web') };
 }
 

@@ -1,6 +1,5 @@
 /** Parts that all back ends share. */
 import { rm } from 'node:fs/promises';
-import type { ProcessIdentity } from '../../lib/proc.ts';
 import type { BuildInitramfsJob, InitramfsImage } from '../../protocol/jobs.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
 import type { NetworkProbe, ProbeResult } from '../../protocol/supervision.ts';
@@ -9,7 +8,6 @@ import type { Adoption, AdoptRequest, Backend, LaunchRequest, PreparedInstance }
 import { type FifoMaker, openReadEnd } from './fifos.ts';
 import type { Spawner } from './host-process.ts';
 import { ServiceLimits } from './limits/service-limits.ts';
-import { endStrays } from './strays.ts';
 
 /** Runs a job off the main thread. */
 export type RunInitramfsJob = (job: BuildInitramfsJob) => Promise<InitramfsImage>;
@@ -45,10 +43,6 @@ export abstract class HostBackend implements Backend {
 
   reopenStream(service: string, stream: StreamName): number {
     return openReadEnd(this.host.paths.vm(service).fifo(stream));
-  }
-
-  endStrays(service: string, identity: ProcessIdentity | null): Promise<number> {
-    return endStrays(this.host.paths.vm(service).dir, identity);
   }
 
   async cleanUp(service: string): Promise<void> {

@@ -24,6 +24,7 @@ import { findAdopted, type HostProcess } from '../host/host-process.ts';
 import { checkUserMayRun, findUser } from '../host/limits/user.ts';
 import { makeRuntimeFolder, openReadEnds, prepareInstance } from '../host/runtime-folder.ts';
 import { ownCommand } from '../host/service-command.ts';
+import { endStrays } from '../host/strays.ts';
 import { completeCommand, findShim } from './command.ts';
 import { watchRecord } from './exit-watch.ts';
 import { type ProbedService, probeProcess } from './health-probe.ts';
@@ -91,7 +92,7 @@ export class ProcessBackend extends HostBackend {
     const adopted = await findAdopted(identity, paths.processRecord);
     if (!adopted) {
       // Usually nothing is left of its group; the check saves examining every process of the host.
-      if (identity && hasGroup(identity)) await this.endStrays(service.name, null);
+      if (identity && hasGroup(identity)) await endStrays(paths.dir, null);
       return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
     }
     const limits = await this.limits.recall(service.name);

@@ -195,6 +195,8 @@ export class FakeContext implements OrchestratorContext {
     this.calls.length = 0;
   }
 
+  endStrays: OrchestratorContext['endStrays'] = async () => 0;
+
   readonly logs: LogSink = {
     capture: async (service, _streams, handlers) => {
       this.#note(service, 'capture');
@@ -313,7 +315,6 @@ export class FakeContext implements OrchestratorContext {
       },
       adopt: async () => ({ type: 'gone', exit: null }),
       reopenStream: () => -1,
-      endStrays: async () => 0,
       cleanUp: async (service) => {
         this.#note(service, 'cleanUp');
         await this.onCleanUp(service);
