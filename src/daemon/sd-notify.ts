@@ -11,7 +11,8 @@ import { errorText, errorTextWithPath } from '../lib/errors.ts';
 import { within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 
-const SEND_TIMEOUT_MS = 5000;
+/** On a busy host systemd-notify takes seconds to start. */
+const SEND_TIMEOUT_MS = 10_000;
 /** Interval of keep-alive messages during a stop when the manager has no watchdog: its stop timeout may be short. */
 const DEFAULT_BEAT_MS = 15_000;
 /** Delay after a failed keep-alive message: short, because the manager's timeout is running. */
@@ -45,6 +46,10 @@ export function takeNotifySocket(env: NodeJS.ProcessEnv, pid: number): NotifySoc
   return { address, watchdogMs };
 }
 
+function nameOf(assignment: string): string {
+  return assignment.slice(0, assignment.indexOf('='));
+}
+
 interface NotifierOptions {
   readonly socket: NotifySocket;
   readonly clock: Clock;
@@ -59,6 +64,7 @@ export class ServiceNotifier {
   readonly #beatMs: number;
   /** Settles when all messages so far have been sent. */
   #sent: Promise<void> = Promise.resolve();
+  #unsent: readonly string[] = [];
   #status = '';
   #cancelStatus: (() => void) | null = null;
   #cancelBeat: (() => void) | null = null;
@@ -127,6 +133,7 @@ export class ServiceNotifier {
       const moreTime = this.#isStopping ? [`EXTEND_TIMEOUT_USEC=${Math.round(this.#beatMs * 2 * 1000)}`] : [];
       if (!this.#isClosed) this.#send('WATCHDOG=1', ...moreTime);
       await this.#sent;
+      if (this.#unsent.length > 0) delayMs = Math.min(RETRY_MS, this.#beatMs);
       this.#reported.delete('alive');
     } catch (error) {
       this.#reportOnce('alive', `cannot give the service manager a sign of life: ${errorText(error)}`);
@@ -136,15 +143,20 @@ export class ServiceNotifier {
     if (!this.#isClosed) this.#beatAfter(delayMs);
   }
 
+  /** Sends a message, and with it those that could not be sent: a daemon that is never ready is ended by its manager. */
   #send(...assignments: string[]): void {
     this.#sent = this.#sent.then(async () => {
+      const names = new Set(assignments.map(nameOf));
+      const message = [...this.#unsent.filter((assignment) => !names.has(nameOf(assignment))), ...assignments];
       try {
-        await promisify(execFile)('systemd-notify', assignments, {
+        await promisify(execFile)('systemd-notify', message, {
           env: { PATH: process.env.PATH, NOTIFY_SOCKET: this.#options.socket.address },
           timeout: SEND_TIMEOUT_MS,
         });
+        this.#unsent = [];
         this.#reported.delete('send');
       } catch (error) {
+        this.#unsent = message;
         this.#reportOnce('send', `cannot notify the service manager: ${errorTextWithPath(error)}`);
       }
     });

@@ -12,7 +12,8 @@ import type { ThreadStatus } from '../protocol/http.ts';
 import { CRASH, READY, spawnWorker, type WorkerEntry } from './entry.ts';
 import { type CallDeadlines, type Remote, type Wrapped, wrap } from './rpc.ts';
 
-const READY_TIMEOUT_MS = 20_000;
+/** Reached only by a thread that hangs: on an overloaded host a start that gave up would begin anew, without end. */
+const READY_TIMEOUT_MS = 120_000;
 const RESTART_DELAY_MS = 50;
 const RESTART_DELAY_MAX_MS = 5000;
 /** Lifetime after which the restart delay is reset. */

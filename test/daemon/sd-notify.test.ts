@@ -156,4 +156,19 @@ describe('a service manager', () => {
     assert.equal(reports.length, 1);
     assert.match(reports[0]!, /^cannot notify the service manager: .*systemd-notify/s);
   });
+
+  test('is told of readiness by the next sign of life where the first message failed', async (t) => {
+    const { receiver, notifier, clock, reports } = await prepare(t, { watchdogMs: 2000 });
+    process.env.PATH = await makeTempDir(t);
+    notifier.ready('2 services');
+    await eventually('the report', () => reports.length > 0);
+    process.env.PATH = receiver.searchPath;
+    clock.advance(1000);
+    const at = await receiver.until('WATCHDOG=1');
+    assert.deepEqual(receiver.messages[at], ['READY=1', 'STATUS=2 services', 'WATCHDOG=1']);
+    await eventually('the next beat to be awaited', () => clock.timers === 1);
+    clock.advance(1000);
+    const next = await receiver.until('WATCHDOG=1', at + 1);
+    assert.deepEqual(receiver.messages[next], ['WATCHDOG=1']);
+  });
 });

@@ -17,16 +17,16 @@ import { type DaemonClient, isDaemonAbsent } from '../client.ts';
 
 const run = promisify(execFile);
 
-/** Deadline for the first answer of a daemon; it needs a fraction of a second even on a busy host. */
-const START_TIMEOUT_MS = 20_000;
+/** Deadline for the first answer of a daemon. It needs a fraction of a second, and minutes on an overloaded host. */
+const START_TIMEOUT_MS = 180_000;
 const POLL_INTERVAL_MS = 25;
 /** Delay before another launch, in which a daemon that holds the home may answer or end. */
 const RELAUNCH_DELAY_MS = 500;
-/** Deadline for a daemon that systemd starts; includes systemd's pause between restarts and the adoption of VMs. */
-const UNIT_TIMEOUT_MS = 60_000;
+/** Deadline for a daemon that systemd starts: its unit has the same one, after which systemd starts it anew. */
+const UNIT_TIMEOUT_MS = 300_000;
 const UNIT_INTERVAL_MS = 250;
 /** Deadline for an answer of systemctl, which takes milliseconds: a service manager may hang. */
-const SYSTEMCTL_TIMEOUT_MS = 10_000;
+const SYSTEMCTL_TIMEOUT_MS = 30_000;
 /** Limit on what is read of a failed daemon's stderr: enough for a message and a stack. */
 const STDERR_READ_BYTES = 64 * 1024;
 
