@@ -152,7 +152,7 @@ async function adopt(
     report('info', `${service.name}: adopted, process ${identity?.pid}`);
     return;
   }
-  const ended = markGone(saved, adoption.exit, adoption.oomKilled ?? false, clock.now());
+  const ended = markGone(saved, adoption, clock.now());
   report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
   await conclude(context, ended, () => backend.cleanUp(service.name));
   registry.install(definition, restoreState(ended));

@@ -47,7 +47,7 @@ function toStatus(saved: SavedState, nowMs: number): ServiceStatus {
   const { service, group, group_ip: groupIp, kernel, project, undeclared, process: identity, status } = saved;
   const isActive = typeof status === 'string' && identity !== null && isRunning(identity);
   const isLost = typeof status === 'string' && status !== 'Unstarted' && !isActive;
-  const known = isLost ? markGone(saved, null, false, nowMs) : saved;
+  const known = isLost ? markGone(saved, { exit: null }, nowMs) : saved;
   const rendered = renderStatus({
     definition: { service, group, groupIp, kernel, project, undeclared },
     blocked: NOT_BLOCKED,

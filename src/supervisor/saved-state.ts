@@ -4,7 +4,7 @@ import type { ProcessIdentity } from '../lib/proc.ts';
 import { within } from '../lib/promises.ts';
 import { NO_METRICS } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
-import type { Exit } from '../vm/backend.ts';
+import type { RecordedEnd } from '../vm/backend.ts';
 import type { SupervisorContext } from './interfaces.ts';
 import { enterStarted, START_TIMER } from './starting.ts';
 import { goTo, type Rules, type ServiceState, type Transition, type VmState } from './states.ts';
@@ -97,19 +97,19 @@ export function recoverAdopted(saved: SavedState, identity: ProcessIdentity, rul
       ]);
 }
 
-/**
- * Content of the state file for a service whose process ended while no daemon was running. Pure.
- *
- * @param exit from the exit record; null if the command did not end normally
- */
-export function markGone(saved: SavedState, exit: Exit | null, oomKilled: boolean, nowMs: number): SavedState {
+/** State file of a service whose process ended while no daemon ran. Pure. */
+export function markGone(
+  saved: SavedState,
+  { exit, oomKilled = false, offence = null }: RecordedEnd,
+  nowMs: number,
+): SavedState {
   const known = exit ?? saved.exit;
   const wasStopping = saved.status === 'Stopping';
+  const error = offence === null ? 'its process ended while no daemon ran' : `the guest ${offence}`;
   const status: SavedState['status'] =
-    known || wasStopping
-      ? { Stopped: { exit_code: known?.code ?? null } }
-      : { Failed: { error: 'its process ended while no daemon ran' } };
-  const foundReason = oomKilled ? 'out-of-memory' : known ? 'exited' : 'lost';
+    known || wasStopping ? { Stopped: { exit_code: known?.code ?? null } } : { Failed: { error } };
+  const lostReason = offence === null ? 'lost' : 'guest-flood';
+  const foundReason = oomKilled ? 'out-of-memory' : known ? 'exited' : lostReason;
   return {
     ...saved,
     status,
@@ -125,7 +125,7 @@ export function markGone(saved: SavedState, exit: Exit | null, oomKilled: boolea
 
 /** Content of the state file for a service that is given up, with the reason for people. Pure. */
 export function markFailed(saved: SavedState, error: string, nowMs: number): SavedState {
-  return { ...markGone(saved, null, false, nowMs), status: { Failed: { error } }, reason: 'lost', ended_by: null };
+  return { ...markGone(saved, { exit: null }, nowMs), status: { Failed: { error } }, reason: 'lost', ended_by: null };
 }
 
 /**

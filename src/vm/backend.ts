@@ -140,8 +140,17 @@ export type Adoption =
       /** Supervises it again. Events arrive after this returns. */
       readonly attach: (onEvent: (event: BackendEvent) => void) => Instance;
     })
-  /** `exit` comes from the exit record; null if the record has none. `oomKilled` as in {@link BackendEvent}. */
-  | { readonly type: 'gone'; readonly exit: Exit | null; readonly oomKilled?: boolean };
+  | ({ readonly type: 'gone' } & RecordedEnd);
+
+/** End of a VM while no daemon ran, from its exit record. */
+export interface RecordedEnd {
+  /** Null if the record has none. */
+  readonly exit: Exit | null;
+  /** As in {@link BackendEvent}. */
+  readonly oomKilled?: boolean;
+  /** Misuse of the record, as in {@link VmEnd}; null or missing where the guest behaved. */
+  readonly offence?: string | null;
+}
 
 /** Starts VMs of one kind. Main thread. */
 export interface Backend {

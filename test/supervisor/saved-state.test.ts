@@ -74,15 +74,25 @@ test('a state file of a running service has no end', () => {
 test('a process that is gone keeps its exit; without one it is lost, or was killed for lack of memory', () => {
   const saved = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
   const exit = { code: 3, signal: null };
-  const exited = markGone(saved, exit, false, NOW_MS);
+  const exited = markGone(saved, { exit }, NOW_MS);
   assert.deepEqual(
     [exited.status, exited.reason, exited.ended_by],
     [{ Stopped: { exit_code: 3 } }, 'exited', 'command'],
   );
-  assert.equal(markGone(saved, { code: 137, signal: 'SIGKILL' }, true, NOW_MS).reason, 'out-of-memory');
-  const lost = markGone(saved, null, false, NOW_MS);
+  assert.equal(
+    markGone(saved, { exit: { code: 137, signal: 'SIGKILL' }, oomKilled: true }, NOW_MS).reason,
+    'out-of-memory',
+  );
+  const lost = markGone(saved, { exit: null }, NOW_MS);
   assert.deepEqual([typeof lost.status, lost.reason, lost.exit], ['object', 'lost', null]);
   const stoppingDocument = renderSavedState(snapshot(stopping('asking')), NOW_MS);
-  const wasStopped = markGone(stoppingDocument, exit, false, NOW_MS);
+  const wasStopped = markGone(stoppingDocument, { exit }, NOW_MS);
   assert.deepEqual([wasStopped.reason, wasStopped.ended_by], ['stopped', null]);
+});
+
+test('a guest that flooded its exit port while no daemon ran has failed by that name', () => {
+  const saved = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
+  const { status, reason, exit } = markGone(saved, { exit: null, offence: 'flooded its exit port' }, NOW_MS);
+  assert.deepEqual(status, { Failed: { error: 'the guest flooded its exit port' } });
+  assert.deepEqual([reason, exit], ['guest-flood', null]);
 });

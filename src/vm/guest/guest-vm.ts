@@ -6,7 +6,7 @@ import type { GroupMember } from '../../protocol/network.ts';
 import type { ProbeResult } from '../../protocol/supervision.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { BackendEvent, Exit, Instance, VmEnd, VmProbe } from '../backend.ts';
-import { exitOfShellStatus, isRecordFull, readExitRecord } from '../host/exit-record.ts';
+import { exitOfShellStatus, findOffence, readExitRecord } from '../host/exit-record.ts';
 import { type HostProcess, killMachine, machinePid, signalMachine } from '../host/host-process.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
 import { GuestProbes } from './health-probe.ts';
@@ -165,7 +165,7 @@ export class GuestVm implements Instance {
       if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
     });
     const found = await this.#findEndReason(exit, this.#askedToEnd);
-    if (isRecordFull(this.#paths.exitRecord)) this.#offence ??= 'flooded its exit port';
+    this.#offence ??= findOffence(this.#paths.exitRecord);
     const end = this.#offence === null ? found : ({ reason: 'guest-flood', offence: this.#offence } as const);
     this.#onEvent({ type: 'process-ended', exit, ...end });
   }

@@ -80,9 +80,14 @@ function startOf(size: number): number {
 }
 
 /** True if the writer has tried to fill a bounded record. A record that does not exist is not full. */
-export function isRecordFull(path: string): boolean {
+function isRecordFull(path: string): boolean {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   return size - startOf(size) >= MAX_RECORD_BYTES;
+}
+
+/** Misuse of the record by a guest that has tried to fill it, as in `VmEnd`; null if it behaved. */
+export function findOffence(path: string): string | null {
+  return isRecordFull(path) ? 'flooded its exit port' : null;
 }
 
 /**

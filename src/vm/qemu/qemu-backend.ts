@@ -11,7 +11,7 @@ import type { Adoption, AdoptRequest, BackendEvent, LaunchRequest, PreparedInsta
 import { type EndObserver, type GuestJob, GuestVm } from '../guest/guest-vm.ts';
 import { hasNetwork, makeJob, stopSignalOf } from '../guest/job.ts';
 import { prepareDisk } from '../host/disk.ts';
-import { makeBoundedRecord, readExitRecord } from '../host/exit-record.ts';
+import { findOffence, makeBoundedRecord, readExitRecord } from '../host/exit-record.ts';
 import { HostBackend } from '../host/host-backend.ts';
 import { findAdopted, type HostProcess, killMachine, machinePid } from '../host/host-process.ts';
 import type { Command } from '../host/limits/launcher.ts';
@@ -196,7 +196,7 @@ export class QemuBackend extends HostBackend {
     const adopted = await findAdopted(identity, paths.processRecord);
     if (!adopted) {
       const { exit, oomKilled } = readExitRecord(paths.exitRecord);
-      return { type: 'gone', exit, oomKilled };
+      return { type: 'gone', exit, oomKilled, offence: findOffence(paths.exitRecord) };
     }
     const limits = await this.limits.recall(service.name);
     // Its QEMU may be too old for the device, or an earlier version of monocore may have launched it without one.

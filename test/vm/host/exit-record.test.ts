@@ -6,7 +6,7 @@ import test from 'node:test';
 import {
   exitOfChild,
   exitOfShellStatus,
-  isRecordFull,
+  findOffence,
   MAX_RECORD_BYTES,
   makeBoundedRecord,
   readExitRecord,
@@ -68,13 +68,16 @@ test('a record of rubbish says nothing', async (t) => {
 test('the kernel ends a writer that fills a bounded record, whatever other files it may write', async (t) => {
   const path = join(await makeTempDir(t), 'exit');
   const fileBytes = await makeBoundedRecord(path, 5_000_000);
-  assert.deepEqual([readExitRecord(path).exit, isRecordFull(path)], [null, false], 'nothing was written yet');
+  assert.deepEqual([readExitRecord(path).exit, findOffence(path)], [null, null], 'nothing was written yet');
   const limit = `ulimit -c 0; ulimit -f ${fileBytes / 512}`;
   const write = (script: string) => spawnSync('/bin/sh', ['-c', `${limit}; ${script}`, 'sh', path]);
   assert.equal(write('echo "exit 7" >>"$1"; head -c 5000000 /dev/zero >"$1.disk"').status, 0);
-  assert.deepEqual([readExitRecord(path).exit, isRecordFull(path)], [{ code: 7, signal: null }, false]);
+  assert.deepEqual([readExitRecord(path).exit, findOffence(path)], [{ code: 7, signal: null }, null]);
   assert.equal(write('exec cat /dev/zero >>"$1"').signal, 'SIGXFSZ');
-  assert.deepEqual([readExitRecord(path).exit, isRecordFull(path)], [{ code: 7, signal: null }, true]);
+  assert.deepEqual(
+    [readExitRecord(path).exit, findOffence(path)],
+    [{ code: 7, signal: null }, 'flooded its exit port'],
+  );
   const { size, blocks } = statSync(path);
   assert.ok(size === fileBytes && blocks * 512 <= 8 * MAX_RECORD_BYTES, `${size} bytes, ${blocks} blocks`);
 });

@@ -7,6 +7,7 @@ import test, { type TestContext } from 'node:test';
 import { identify } from '../../../src/lib/proc.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import type { BackendEvent, Exit } from '../../../src/vm/backend.ts';
+import { MAX_RECORD_BYTES } from '../../../src/vm/host/exit-record.ts';
 import { describeNetworkLimits, QemuBackend, QemuVm } from '../../../src/vm/qemu/qemu-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { failFs } from '../../helpers/fakes/fs-fault.ts';
@@ -34,11 +35,14 @@ test('a VM that ended while no daemon ran has the exit that its record tells', a
     runJob: false,
   };
   const adopt = () => backend.adopt(request);
-  assert.deepEqual(await adopt(), { type: 'gone', exit: null, oomKilled: false });
+  const gone = { type: 'gone', exit: null, oomKilled: false, offence: null };
+  assert.deepEqual(await adopt(), gone);
   writeFileSync(exitRecord, 'exit 3\n');
-  assert.deepEqual(await adopt(), { type: 'gone', exit: { code: 3, signal: null }, oomKilled: false });
+  assert.deepEqual(await adopt(), { ...gone, exit: { code: 3, signal: null } });
   writeFileSync(exitRecord, 'exit 137 oom\n');
-  assert.deepEqual(await adopt(), { type: 'gone', exit: { code: 137, signal: 'SIGKILL' }, oomKilled: true });
+  assert.deepEqual(await adopt(), { ...gone, exit: { code: 137, signal: 'SIGKILL' }, oomKilled: true });
+  writeFileSync(exitRecord, 'x'.repeat(MAX_RECORD_BYTES));
+  assert.deepEqual(await adopt(), { ...gone, offence: 'flooded its exit port' });
 });
 
 test('the data of a service is its disk, and only its own', async (t) => {

@@ -9,7 +9,7 @@ import type { Adoption, AdoptRequest, LaunchRequest, PreparedInstance } from '..
 import { BACKENDS, type BackendRegistry } from '../../../../src/vm/backends.ts';
 import { type EndObserver, GuestVm } from '../../../../src/vm/guest/guest-vm.ts';
 import { makeJob, stopSignalOf } from '../../../../src/vm/guest/job.ts';
-import { readExitRecord } from '../../../../src/vm/host/exit-record.ts';
+import { findOffence, readExitRecord } from '../../../../src/vm/host/exit-record.ts';
 import { HostBackend } from '../../../../src/vm/host/host-backend.ts';
 import { findAdopted } from '../../../../src/vm/host/host-process.ts';
 import { makeRuntimeFolder, openReadEnds, prepareInstance } from '../../../../src/vm/host/runtime-folder.ts';
@@ -49,7 +49,9 @@ class FakeMachineBackend extends HostBackend {
   async adopt(request: AdoptRequest): Promise<Adoption> {
     const paths = this.host.paths.vm(request.service.name);
     const adopted = await findAdopted(request.identity, paths.processRecord);
-    if (!adopted) return { type: 'gone', ...readExitRecord(paths.exitRecord) };
+    if (!adopted) {
+      return { type: 'gone', ...readExitRecord(paths.exitRecord), offence: findOffence(paths.exitRecord) };
+    }
     const make = request.runJob ? () => makeJob({ ...request, groupIndex: null }) : null;
     const guestJob = { make, stopSignal: stopSignalOf(request), inGroup: false };
     return {
