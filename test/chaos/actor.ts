@@ -123,6 +123,7 @@ export class Actor {
   /** Waits until all that was begun is done: the disk has space and a daemon runs. False when a command is stuck. */
   async finish(deadlineMs: number): Promise<boolean> {
     const { shortages, commands, host, floods } = this.#options;
+    floods.end();
     await shortages.finish();
     await this.#daemonTurn;
     if (host.pid === null) await host.start();

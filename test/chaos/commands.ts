@@ -7,6 +7,9 @@ import type { ProjectConfig, Projects } from './projects.ts';
 import type { Step } from './schedule.ts';
 import type { StartBook } from './start-book.ts';
 
+/** Parts of an error that nobody has thought of. */
+const NAMELESS = /\bundefined\b|is not a function|Cannot read prop|\b(?:Type|Reference|Range)Error\b/;
+
 /** Objects of the commands. */
 interface CommandsOptions {
   readonly projects: Projects;
@@ -82,7 +85,7 @@ export class Commands {
       findings.complain(`${service} could be started by the project ${project.name}, which does not own it`);
     } catch (error) {
       findings.tell(`  claim of ${service} by ${project.name}: ${errorText(error)}`);
-      // As an answer the daemon has nothing else; without an answer there is nothing to judge.
+      // Without an answer there is nothing to judge.
       if (errorCode(error) === 'NameTaken' && !errorText(error).includes(projects.ownerOf(service).project.folder))
         findings.complain(`the refusal of ${service} does not name its owner: ${errorText(error)}`);
     }
@@ -127,6 +130,10 @@ export class Commands {
         error === null ? `${service.name} ${outcome}` : `${service.name} ${outcome}: ${error}`,
       );
       findings.tell(`  ${what}: ${outcomes.join('; ')}`);
+      for (const { service, outcome, error } of services) {
+        if (outcome === 'failed' && (!error || NAMELESS.test(error)))
+          findings.complain(`${service.name} failed without a reason for people: ${error}`);
+      }
     } catch (error) {
       // Cut off; the daemon may still do it. One that refuses it does not.
       if (errorCode(error) === 'ServiceUnknown') settle();

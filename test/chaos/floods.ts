@@ -36,6 +36,7 @@ const END_TIMEOUT_MS = 150_000;
 const CLEAN_TIMEOUT_MS = 60_000;
 /** The guest's kernel keeps up to 1024 writes of 32 KiB for a port while nobody reads: a flood must not end by that. */
 const RAM_MIB = 256;
+const TRIES = 4;
 const LOG_FILE_BYTES = MIB;
 const KEPT_LOG_BYTES = 4 * MIB;
 /** Files of a flood that has gone on for longer than its logs may. */
@@ -57,25 +58,35 @@ interface FloodOptions {
 export class Floods {
   readonly #options: FloodOptions;
   #root: string | null = null;
+  #isOver = false;
 
   constructor(options: FloodOptions) {
     this.#options = options;
+  }
+
+  /** From now on no flood begins. */
+  end(): void {
+    this.#isOver = true;
   }
 
   /** Starts the service, waits until its flood is over or has been long enough, and removes it with all it left. */
   async flood(port: Port): Promise<void> {
     const { host, findings } = this.#options;
     const config = configOf([this.#makeService(port)]);
-    // Without a daemon there would be no flood.
-    await comesTrue(CLEAN_TIMEOUT_MS, async () => (await host.client.daemon()).pid > 0);
-    try {
-      await host.client.start({ names: [FLOOD], group: null, config });
-    } catch (error) {
-      // The daemon may carry it out, or the next one.
-      findings.tell(`  start ${FLOOD}: ${errorText(error)}`);
+    let hasFlooded = false;
+    // A start may be refused or cut off.
+    for (let tries = 0; tries < TRIES && !hasFlooded && !this.#isOver; tries += 1) {
+      // Without a daemon there would be no flood.
+      await comesTrue(CLEAN_TIMEOUT_MS, async () => (await host.client.daemon()).pid > 0);
+      try {
+        await host.client.start({ names: [FLOOD], group: null, config });
+      } catch (error) {
+        // The daemon may carry it out, or the next one.
+        findings.tell(`  start ${FLOOD}: ${errorText(error)}`);
+      }
+      hasFlooded = await (LOG_PORTS.includes(port) ? this.#awaitFiles(port) : this.#awaitEnd(port));
+      await this.clear();
     }
-    await (LOG_PORTS.includes(port) ? this.#awaitFiles(port) : this.#awaitEnd(port));
-    await this.clear();
   }
 
   #makeService(port: Port): Service {
@@ -99,7 +110,8 @@ export class Floods {
     return services.find(({ name }) => name === FLOOD) ?? null;
   }
 
-  async #awaitEnd(port: Port): Promise<void> {
+  /** Waits for the end of the service, which must have its name. False where it never ran. */
+  async #awaitEnd(port: Port): Promise<boolean> {
     const { findings } = this.#options;
     let row: ServiceStatus | null = null;
     const isOver = await comesTrue(END_TIMEOUT_MS, async () => {
@@ -111,10 +123,11 @@ export class Floods {
     if (!isOver) findings.complain(`the service that floods its ${port} port goes on: ${told}`);
     else if (hasRun(row) && reasonOf(row) !== 'guest-flood')
       findings.complain(`the service that flooded its ${port} port ended by another name: ${told}`);
+    return hasRun(row) || reasonOf(row) === 'guest-flood';
   }
 
-  /** Waits for more files than the service may keep, then for the removal of those above its limit. */
-  async #awaitFiles(port: Port): Promise<void> {
+  /** Waits for more files than the service may keep, then for the removal of the oldest. False where it never ran. */
+  async #awaitFiles(port: Port): Promise<boolean> {
     const { host, findings } = this.#options;
     let row: ServiceStatus | null = null;
     const isOver = await comesTrue(END_TIMEOUT_MS, async () => {
@@ -132,6 +145,7 @@ export class Floods {
     const isBounded = () => this.#files().reduce((sum, { size }) => sum + size, 0) <= KEPT_LOG_BYTES + SLACK_BYTES;
     if (!(await comesTrue(CLEAN_TIMEOUT_MS, isBounded)))
       findings.complain(`the log files of the service that flooded its ${port} stay above their limit`);
+    return hasRun(row);
   }
 
   #files(): { readonly number: number; readonly size: number }[] {

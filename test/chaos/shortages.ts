@@ -1,5 +1,7 @@
 /** Shortages of the host: of space for the home, and of descriptors for a process of the daemon. */
+import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { readProcessFile } from '../../src/lib/proc.ts';
 import { readCommandLine } from '../helpers/processes/command-lines.ts';
 import { listChildren } from '../helpers/processes/usage.ts';
 import type { DaemonHost } from './daemon-host.ts';
@@ -10,6 +12,8 @@ import { comesTrue } from './waiting.ts';
 
 /** For a daemon that comes up, or has descriptors again. */
 const RECOVERY_TIMEOUT_MS = 60_000;
+
+const SIGTERM_BIT = 1n << BigInt(constants.signals.SIGTERM - 1);
 
 /** Objects of the shortages. */
 interface ShortagesOptions {
@@ -74,10 +78,14 @@ export class Shortages {
 
   async #starve(of: 'daemon' | 'spawner', spare: number, forMs: number): Promise<void> {
     const { host, findings } = this.#options;
-    // Of one that starts the modules would be missing.
-    await comesTrue(RECOVERY_TIMEOUT_MS, async () => (await host.client.daemon()).pid === host.pid);
+    let pid: number | null = null;
+    // One that has not come up would lack its modules, which the loader of TypeScript does not always survive.
+    await comesTrue(RECOVERY_TIMEOUT_MS, async () => {
+      if ((await host.client.daemon()).pid !== host.pid) return false;
+      pid = of === 'daemon' ? host.pid : findSpawner(host.pid!);
+      return pid !== null;
+    });
     const daemonPid = host.pid;
-    const pid = of === 'daemon' || daemonPid === null ? daemonPid : findSpawner(daemonPid);
     const undo = pid === null ? null : starve(pid, spare);
     if (undo === null) return;
     host.noteShortage('descriptors', true);
@@ -95,7 +103,14 @@ export class Shortages {
   }
 }
 
-/** The spawner of a daemon; null when there is none. */
+/** The spawner of a daemon, once it takes commands; null when there is none. */
 function findSpawner(daemonPid: number): number | null {
-  return listChildren(daemonPid).find((pid) => readCommandLine(pid).includes('spawner')) ?? null;
+  const isSpawner = (pid: number) => readCommandLine(pid).includes('spawner') && catchesSignals(pid);
+  return listChildren(daemonPid).find(isSpawner) ?? null;
+}
+
+/** True for a process with a handler for SIGTERM, which the spawner has when its modules are loaded: proc_pid_status(5). */
+function catchesSignals(pid: number): boolean {
+  const [, caught = '0'] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readProcessFile(pid, 'status') ?? '') ?? [];
+  return (BigInt(`0x${caught}`) & SIGTERM_BIT) !== 0n;
 }
