@@ -285,6 +285,16 @@ export function listSockets(table: 'tcp' | 'tcp6' | 'udp' | 'udp6'): BoundSocket
   });
 }
 
+/**
+ * True if a unix socket listens at a path: between bind(2) and listen(2) its file exists, and connecting fails. The table
+ * `/proc/net/unix` has the flag `__SO_ACCEPTCON` (linux/net.h) of each socket and the path as its owner bound it.
+ */
+export function isListening(path: string): boolean {
+  const sockets = readFileSync('/proc/net/unix', 'latin1').split('\n');
+  const end = ` ${Buffer.from(path).toString('latin1')}`;
+  return sockets.some((line) => line.endsWith(end) && line.split(' ')[3] === '00010000');
+}
+
 export interface Mount {
   /** Directory inside the mounted file system that forms the root of the mount. */
   readonly root: string;

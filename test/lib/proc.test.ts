@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, symlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, symlinkSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -9,6 +9,7 @@ import {
   identify,
   isAlive,
   isInheritable,
+  isListening,
   isRunning,
   isSameProcess,
   killProcesses,
@@ -175,4 +176,18 @@ test('a tree that is read again has the processes that are new, and an orphan un
   const later = tree.read();
   assert.deepEqual(later(parent.pid!), []);
   assert.ok(later(readStat(orphan)!.parent).includes(orphan));
+});
+
+test('a unix socket listens at a path after listen, not after bind', async (t) => {
+  const path = join(await makeTempDir(t), 'sockét');
+  const program =
+    'socket S, 1, 1, 0; bind S, pack("S a*", 1, $ARGV[0]) or die; print ".\n"; <STDIN>; listen S, 1; <STDIN>';
+  const owner = spawn('perl', ['-e', `$| = 1; ${program}`, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(() => owner.kill());
+  assert.equal(isListening(path), false);
+  await once(owner.stdout, 'data');
+  assert.deepEqual([existsSync(path), isListening(path)], [true, false]);
+  owner.stdin.write('\n');
+  await eventually('the socket to listen', () => isListening(path));
+  assert.equal(isListening(path.slice(0, -1)), false);
 });

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
-import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import { isListening, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { pollUntil, untilDone } from '../../lib/promises.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import { adoptedProcess, killMachine, killRecorded, type Spawner } from './host-process.ts';
@@ -161,9 +161,9 @@ export async function shareFiles(
   const exited = child.exited().then(() => {
     hasEnded = true;
   });
-  const hasSocket = (): boolean => existsSync(paths.share);
-  const waited = await pollUntil(() => hasEnded || hasSocket(), RETRY_MS, LISTEN_TIMEOUT_MS);
-  if (!hasSocket()) {
+  const listens = (): boolean => isListening(paths.share);
+  const waited = await pollUntil(() => hasEnded || listens(), RETRY_MS, LISTEN_TIMEOUT_MS);
+  if (!listens()) {
     stop();
     const list = files.map(({ path }) => path).join(', ');
     const reason = waited ? 'virtiofsd did not start' : `virtiofsd does not listen after ${LISTEN_TIMEOUT_MS / 1000} s`;
