@@ -5,7 +5,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { Config, Project } from '../protocol/service.ts';
-import { dotEnvOf, type Lookup, readEnvironment, resolveReferences } from './environment.ts';
+import { dotEnvOf, hasReferences, type Lookup, readEnvironment, resolveReferences } from './environment.ts';
 import { EXTENSIONS, fileError } from './find.ts';
 import { ConfigSyntaxError, type Document, Lines } from './languages/document.ts';
 import { parseJson } from './languages/json.ts';
@@ -44,22 +44,38 @@ export async function loadConfig(path: string, choice: Choice = {}): Promise<Con
  */
 export async function loadForStart(path: string, choice: Choice): Promise<{ config: Config; files: string[] }> {
   const folder = dirname(resolve(path));
-  const text = await readConfigText(path);
-  const inText = await environmentFor([text], folder);
-  const { parsed, finish } = read(text, path, hostLimits(), inText.lookup, realFolder(path));
+  const reading = await readWithEnvironment(path);
+  const { parsed, finish } = reading;
   const { problems, envFiles } = await checkFiles(parsed);
-  const environment = await environmentFor([text, JSON.stringify([...envFiles.values()])], folder);
-  const config = finish([...problems, ...environment.problems], envFiles, choice, environment.lookup);
+  let { environment } = reading;
+  if (hasReferences(parsed, envFiles)) environment ??= await readEnvironment(folder);
+  const { lookup, problems: ofEnvironment } = environment ?? NO_ENVIRONMENT;
+  const config = finish([...problems, ...ofEnvironment], envFiles, choice, lookup);
   return { config, files: [...envFiles.keys(), dotEnvOf(folder)] };
 }
 
+type Environment = Awaited<ReturnType<typeof readEnvironment>>;
+
+const NO_ENVIRONMENT: Environment = { lookup: () => undefined, problems: [] };
+
 /**
- * Values for the references in these texts. Without references `.env` is not read, because it may belong to another
- * program.
+ * Parses a config with the values of its references. Where nothing refers to a variable, `environment` is null and
+ * `.env` is not read: it may belong to another program.
  */
-async function environmentFor(texts: readonly string[], folder: string): ReturnType<typeof readEnvironment> {
-  if (texts.some((text) => text.includes('${'))) return readEnvironment(folder);
-  return { lookup: () => undefined, problems: [] };
+async function readWithEnvironment(
+  path: string,
+): Promise<ReturnType<typeof read> & { readonly environment: Environment | null }> {
+  const text = await readConfigText(path);
+  let isAsked = false;
+  const note: Lookup = () => {
+    isAsked = true;
+    return undefined;
+  };
+  const readWith = (lookup: Lookup) => read(text, path, hostLimits(), lookup, realFolder(path));
+  const reading = readWith(note);
+  if (!isAsked) return { ...reading, environment: null };
+  const environment = await readEnvironment(dirname(resolve(path)));
+  return { ...readWith(environment.lookup), environment };
 }
 
 /**
@@ -70,9 +86,7 @@ export async function loadWithFileNames(
   path: string,
   choice: Choice,
 ): Promise<{ config: Config; fileNames: ReadonlySet<string> }> {
-  const text = await readConfigText(path);
-  const { lookup } = await environmentFor([text], dirname(resolve(path)));
-  const { parsed, finish } = read(text, path, hostLimits(), lookup, realFolder(path));
+  const { parsed, finish } = await readWithEnvironment(path);
   const { problems, envFiles } = await checkFiles(parsed);
   const fileNames = new Set([...envFiles.values()].flatMap((envs) => Object.keys(envs)));
   return { config: finish(problems, envFiles, choice), fileNames };
@@ -136,7 +150,7 @@ function read(text: string, path: string, host: HostLimits, lookup: Lookup, proj
     refuse(attributeToKeys([...found, ...more], parsed));
     const config = toConfig(parsed, projectFolder, envFiles, choice);
     if (!lookup) return config;
-    const resolved = resolveReferences(config, parsed, lookup);
+    const resolved = resolveReferences(config, parsed, envFiles, lookup);
     refuse(resolved.problems);
     return resolved.config;
   };

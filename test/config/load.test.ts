@@ -86,6 +86,33 @@ describe('references in variables', () => {
     );
   });
 
+  test('without a value are reported once, where they are written', async () => {
+    await writeFile(join(folder, 'envs'), 'FILE=${MONOCORE_TEST_FILE}\n');
+    const text = `[defaults]
+envs = ["A=\${MONOCORE_TEST_DEFAULT}"]
+env_file = "envs"
+[[group]]
+name = "g"
+envs = ["B=\${MONOCORE_TEST_GROUP}"]
+[[group.env]]
+name = "more"
+envs = ["C=\${MONOCORE_TEST_NAMED}"]
+`;
+    const services = ['one', 'two'].map(
+      (name) => `[[service]]\nname = "${name}"\ngroup = "g"\ngroup_envs = ["more"]\ncommand = "true"\n`,
+    );
+    const { problems } = await failure(await write(text + services.join('')));
+    assert.deepEqual(
+      problems.map(({ line, path, message }) => `${line} ${path}: ${message.split(',')[0]}`),
+      [
+        '2 defaults.envs.A: A refers to MONOCORE_TEST_DEFAULT',
+        '3 defaults.env_file: FILE refers to MONOCORE_TEST_FILE',
+        '6 group[0].envs.B: B refers to MONOCORE_TEST_GROUP',
+        '9 group[0].env[0].envs.C: C refers to MONOCORE_TEST_NAMED',
+      ],
+    );
+  });
+
   test('of services that are not chosen need no value', async () => {
     const file = await write(`${serviceText('envs = ["A=${MONOCORE_TEST_ONE}"]', 'profiles = ["debug"]')}`);
     assert.deepEqual((await loadConfig(file)).services, []);
@@ -93,7 +120,9 @@ describe('references in variables', () => {
 
   test('make the problems of .env matter', async () => {
     await writeFile(join(folder, '.env'), 'nonsense\n');
-    assert.equal((await loadConfig(await write(serviceText()))).services.length, 1);
+    // Neither a comment nor what only looks like a reference makes it matter.
+    const unrelated = `# \${X}\n${serviceText("args = ['${HOME}', '$${Y}']")}`;
+    assert.equal((await loadConfig(await write(unrelated))).services.length, 1);
     const { problems } = await failure(await write(withEnvs('A=${MONOCORE_TEST_SHELL}')));
     assert.match(problems[0]!.message, /\.env:1: has no "="/);
   });
