@@ -134,6 +134,7 @@ export class HomePaths extends Folder {
   readonly kernelDir = join(this.home, 'kernel');
   readonly cacheDir = join(this.home, 'cache');
   readonly initramfsDir = join(this.cacheDir, 'initramfs');
+  readonly kernelCopiesDir = join(this.cacheDir, 'kernels');
   readonly acceleratorVerdict = join(this.cacheDir, 'accelerator.json');
   readonly images = new ImagePaths(join(this.home, 'images'));
   /** Path of the daemon's own log, to which pino-roll appends a number. */

@@ -1,6 +1,10 @@
 /** Parts that all VMs of a host share: QEMU, a kernel, the guest's initramfs and the accelerator. */
-import { statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import writeFileAtomic from 'write-file-atomic';
 import { errorText, errorTextWithPath, MonocoreError } from '../../lib/errors.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { findKernel } from '../guest/kernel.ts';
@@ -54,20 +58,26 @@ export async function measureTscKhz(program = TSC): Promise<number> {
 }
 
 /**
- * Kind of jail for QEMU on this host; `none` if its files cannot be listed or its user could not read the kernel.
+ * Kernel that QEMU can open as the user of its jail. The jail gives access despite the modes of folders, not despite
+ * those of the file: one that only its owner can read is copied to the cache, which no other user can enter.
+ */
+async function openableKernel(image: string, copiesDir: string): Promise<string> {
+  if ((statSync(image).mode & 0o004) !== 0) return image;
+  mkdirSync(copiesDir, { recursive: true, mode: 0o700 });
+  const copy = join(copiesDir, createHash('sha256').update(image).digest('hex'));
+  await writeFileAtomic(copy, await readFile(image), { mode: 0o644 });
+  return copy;
+}
+
+/**
+ * Kind of jail for QEMU on this host; `none` if its files cannot be listed.
  *
  * @param cacheDir folder to use if there is none for temporary files
  * @throws MonocoreError `ToolMissing`; the system error if there is no folder
  */
-async function findQemuJail(
-  qemu: string,
-  kernelImage: string,
-  cacheDir: string,
-): Promise<{ kind: JailKind; visible: string[] }> {
+async function findQemuJail(qemu: string, cacheDir: string): Promise<{ kind: JailKind; visible: string[] }> {
   const none = (obstacle: string) => ({ kind: { namespaces: 'none', obstacle } as const, visible: [] });
   const kind = await findJailKind(cacheDir);
-  if (kind.namespaces === 'host' && (statSync(kernelImage).mode & 0o004) === 0)
-    return none(`other users cannot read the kernel ${kernelImage}`);
   return listProgramFiles(qemu).then(
     (visible) => ({ kind, visible }),
     (error: unknown) => none(`the files of ${qemu} cannot be listed: ${errorTextWithPath(error)}`),
@@ -89,14 +99,16 @@ export async function preparePlatform(
   const qemu = findQemu(architecture);
   const kernel = findKernel(kernelPath, paths.kernelDir, architecture);
   const busyboxPath = findStaticBusybox();
-  const { modulesDir, image: kernelImage } = kernel;
+  const { modulesDir } = kernel;
   const job = { type: 'build-initramfs', busyboxPath, modulesDir, cacheDir: paths.initramfsDir } as const;
   const { path: initramfs, bytes: initramfsBytes } = await buildInitramfs(job);
+  const { kind, visible } = await findQemuJail(qemu, paths.cacheDir);
+  const kernelImage =
+    kind.namespaces === 'host' ? await openableKernel(kernel.image, paths.kernelCopiesDir) : kernel.image;
   const machine = { architecture, kernelImage, initramfs, tscKhz: null };
   const least = { name: 'kvm-test', cpus: 1, ramMib: TEST_RAM_MIB, network: null, share: false, disk: null };
   const testSpec = { ...machine, ...least, accelerator: 'kvm' } as const;
-  const jail = { ...(await findQemuJail(qemu, kernelImage, paths.cacheDir)), devices: listDevices(true) };
-  jail.visible.push(kernelImage, initramfs);
+  const jail = { kind, visible: [...visible, kernelImage, initramfs], devices: listDevices(true) };
   const testKvm = () => testBoot(qemu, testSpec, jail, paths.cacheDir);
   const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, testKvm);
   const devices = listDevices(verdict.accelerator === 'kvm');

@@ -114,7 +114,7 @@ export class QemuBackend extends HostBackend {
     const known = this.#platforms.get(kernel) ?? this.#preparePlatform(kernel);
     const platform = await known;
     const cached = statSync(platform.machine.initramfs, { throwIfNoEntry: false });
-    if (cached?.size === platform.initramfsBytes) return platform;
+    if (cached?.size === platform.initramfsBytes && existsSync(platform.machine.kernelImage)) return platform;
     // Another launch may already have replaced it.
     const latest = this.#platforms.get(kernel) ?? known;
     return latest === known ? this.#preparePlatform(kernel) : latest;

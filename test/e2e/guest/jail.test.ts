@@ -1,8 +1,10 @@
 /** Jail of the QEMU of a running VM, read from /proc. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { scriptService } from '../../helpers/fakes/services.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
 import { makeGuestHost } from '../../helpers/vm/guest.ts';
 import { NO_CAPABILITIES, readHolding } from '../../helpers/vm/jail-table.ts';
 
@@ -41,4 +43,20 @@ it('each VM has a QEMU with a user of its own, and none holds more of the host t
   }
   assert.equal(users.size, 2);
   assert.deepEqual(guests[0]!.notes, []);
+});
+
+it('a kernel that only its owner can read boots in a jail', async (t) => {
+  const host = await makeGuestHost(t);
+  const dir = await makeTempDir(t);
+  const [name] = readdirSync(join(host.paths.kernelDir, 'boot')).filter((file) => file.startsWith('vmlinuz-'));
+  const kernel = join(dir, 'boot', name!);
+  mkdirSync(join(dir, 'boot'), { mode: 0o700 });
+  copyFileSync(join(host.paths.kernelDir, 'boot', name!), kernel);
+  symlinkSync(join(host.paths.kernelDir, 'lib'), join(dir, 'lib'));
+  chmodSync(kernel, 0o600);
+  const guest = await host.launch(scriptService('one', 'sleep 1000'), null, kernel);
+  const { pid } = await guest.event('job-started');
+  assert.deepEqual(guest.notes, []);
+  assert.equal(readHolding(pid).uids[0], 0x4d000000 + guest.vm.identity.pid);
+  assert.equal(statSync(host.paths.cacheDir).mode & 0o777, 0o700, 'nobody else can read the copy');
 });

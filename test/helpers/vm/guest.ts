@@ -52,7 +52,7 @@ interface GuestHost {
   readonly paths: HomePaths;
   readonly backend: QemuBackend;
   /** Launches a service in a VM; it is killed when the test has ended. */
-  launch(service: Service, image?: ServiceImage | null): Promise<Guest>;
+  launch(service: Service, image?: ServiceImage | null, kernel?: string | null): Promise<Guest>;
   /** Takes over a VM that another process launched and that waits for its job; as {@link GuestHost.launch}. */
   adopt(service: Service, identity: ProcessIdentity): Promise<Guest>;
 }
@@ -68,9 +68,9 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
   return {
     paths,
     backend,
-    async launch(service, image = null) {
+    async launch(service, image = null, kernel = null) {
       const ports = portsOf({ service, group: null, groupIp: null, kernel: null });
-      const request = { service, ports, localOnly: true, groupIndex: null, kernel: null, image };
+      const request = { service, ports, localOnly: true, groupIndex: null, kernel, image };
       const { streams, launch, notes } = await backend.prepare(request, new AbortController().signal);
       return observe(t, paths, { streams, notes, begin: launch });
     },
