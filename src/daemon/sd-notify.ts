@@ -101,7 +101,8 @@ export class ServiceNotifier {
   stopping(status: string): void {
     this.#status = status;
     this.#isStopping = true;
-    this.#send('STOPPING=1', `STATUS=${status}`);
+    // At once: on a busy host the first sign of life may come later than the manager's limit.
+    this.#send('STOPPING=1', `STATUS=${status}`, this.#moreTime());
     this.#cancelBeat?.();
     if (!this.#isBeating) void this.#beat();
   }
@@ -118,6 +119,10 @@ export class ServiceNotifier {
     await this.#sent;
   }
 
+  #moreTime(): string {
+    return `EXTEND_TIMEOUT_USEC=${Math.round(this.#beatMs * 2 * 1000)}`;
+  }
+
   #beatAfter(delayMs: number): void {
     this.#cancelBeat = this.#options.clock.after(delayMs, () => void this.#beat());
   }
@@ -130,8 +135,7 @@ export class ServiceNotifier {
       const check = checkAlive().then(() => true);
       const isAlive = await within(check, this.#beatMs, { clock });
       if (!isAlive) throw new Error(`the threads did not answer in ${Math.round(this.#beatMs)} ms`);
-      const moreTime = this.#isStopping ? [`EXTEND_TIMEOUT_USEC=${Math.round(this.#beatMs * 2 * 1000)}`] : [];
-      if (!this.#isClosed) this.#send('WATCHDOG=1', ...moreTime);
+      if (!this.#isClosed) this.#send('WATCHDOG=1', ...(this.#isStopping ? [this.#moreTime()] : []));
       await this.#sent;
       if (this.#unsent.length > 0) delayMs = Math.min(RETRY_MS, this.#beatMs);
       this.#reported.delete('alive');

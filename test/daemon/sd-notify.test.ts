@@ -71,7 +71,7 @@ describe('a service manager', () => {
     await notifier.close('ended');
     const expected = [
       ['READY=1', 'STATUS=2 services, 1 running'],
-      ['STOPPING=1', 'STATUS=stopping all services'],
+      ['STOPPING=1', 'STATUS=stopping all services', 'EXTEND_TIMEOUT_USEC=30000000'],
     ];
     assert.deepEqual(receiver.messages.slice(0, 2), expected);
     assert.deepEqual(receiver.messages.at(-1), ['STATUS=ended'], 'it is shown until the next start');
