@@ -8,11 +8,11 @@ import { RELEASES, type Release } from '../../test/systemd/base-image.ts';
 import { runProcesses, type TestResult } from './run.ts';
 
 const USAGE = `usage: npm run test:systemd -- [suite]... [release]
-  suites    system: the unit of root; user: the unit of a user; stops: hangs, signals, a reboot
+  suites    system: the unit of root; user: the unit of a user; stops: hangs, signals, reboots; vm: the limits of a VM
   releases  ${RELEASES.join(', ')}`;
 
 /** Of one suite. A machine under software emulation is slow, and slower beside other work. */
-const TIMEOUT_MS = 2_400_000;
+const TIMEOUT_MS = 7_200_000;
 
 const isRelease = (name: string): name is Release => RELEASES.some((release) => release === name);
 const words = process.argv.slice(2);
@@ -21,6 +21,10 @@ const fileOf = (suite: string) => fileURLToPath(new URL(`../../test/systemd/suit
 if (suites.some((suite) => !existsSync(fileOf(suite)))) {
   console.error(USAGE);
   process.exit(2);
+}
+if (process.getuid?.() !== 0 || process.arch !== 'x64') {
+  console.error('test:systemd needs root, for the owners of files on the disks of its machine, and x86-64');
+  process.exit(1);
 }
 const results: TestResult[] = [];
 for (const release of words.some(isRelease) ? words.filter(isRelease) : (['bookworm'] as const)) {

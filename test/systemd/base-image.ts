@@ -1,11 +1,20 @@
-/** Disk with a minimal Debian whose process 1 is systemd, made by mmdebstrap(1) and kept for later runs. */
+/** Disk with a minimal Debian whose process 1 is systemd, made by mmdebstrap(1) and kept below the home for later runs. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { executableFolders, findExecutable } from '../../scripts/debian-packages.ts';
+import { ensurePrograms, executableFolders } from '../../scripts/debian-packages.ts';
+import { resolveHome } from '../../src/state/paths.ts';
 
 /** Releases of Debian: systemd 252 and 257. */
 export const RELEASES = ['bookworm', 'trixie'] as const;
@@ -18,12 +27,11 @@ export interface BaseImage {
   readonly initrd: string;
 }
 
-/** Programs that make the image and boot it, with their packages. */
+/** Programs that make disks, unpacked below the home. Those that boot them come with the set-up script. */
 const PROGRAMS = {
-  mmdebstrap: 'mmdebstrap',
-  mke2fs: 'e2fsprogs',
-  unshare: 'util-linux',
-  'qemu-system-x86_64': 'qemu-system-x86',
+  name: 'disk-makers',
+  packages: ['mmdebstrap', 'e2fsprogs'],
+  programs: { mmdebstrap: {}, mke2fs: { versionArgs: ['-V'] } },
 };
 
 const PACKAGES = [
@@ -60,26 +68,6 @@ TasksMax=infinity
   'usr/local/sbin/test-shell': readFileSync(fileURLToPath(new URL('shell.sh', import.meta.url)), 'utf8'),
 };
 
-/** Folder of the images; MONOCORE_TEST_CACHE names another. */
-function cacheDir(): string {
-  const { MONOCORE_TEST_CACHE: named, XDG_CACHE_HOME: caches } = process.env;
-  return named ?? join(caches ?? join(homedir(), '.cache'), 'monocore-test');
-}
-
-/** Finds the programs. As root on Debian missing ones are installed. @throws Error with the packages to install */
-function ensurePrograms(): void {
-  const missing = () =>
-    Object.entries(PROGRAMS).flatMap(([name, owner]) => (findExecutable(name, executableFolders()) ? [] : [owner]));
-  if (missing().length === 0) return;
-  const command = ['install', '-y', '-qq', '--no-install-recommends', ...missing()];
-  try {
-    execFileSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
-    execFileSync('apt-get', command, { stdio: 'ignore' });
-  } catch (cause) {
-    throw new Error(`the machine needs more programs: apt-get ${command.join(' ')}`, { cause });
-  }
-}
-
 /** Makes an ext4 file system of the content of `folder`. */
 export function makeDisk(folder: string, image: string, label: string, spareMib: number): void {
   const [kib = ''] = execFileSync('du', ['-sk', '--apparent-size', folder], { encoding: 'utf8' }).split('\t');
@@ -89,24 +77,31 @@ export function makeDisk(folder: string, image: string, label: string, spareMib:
   const options = ['-O', '^has_journal', '-m', '0', '-N', String(inodes + 20_000), '-E', 'root_owner=0:0'];
   rmSync(image, { force: true });
   const args = ['-q', '-t', 'ext4', '-L', label, '-d', folder, ...options, image, `${size}k`];
-  execFileSync(findExecutable('mke2fs', executableFolders())!, args);
+  execFileSync(ensurePrograms(PROGRAMS)('mke2fs'), args);
 }
 
 /**
- * The image of a release; made where there is none of this recipe, which takes one to three minutes. Needs root, for the
+ * The image of a release with `more` packages; made where there is none of this recipe, which takes one to three minutes. Needs root, for the
  * owners of files, and the packages of Debian. Mounts nothing in the host's mount namespace.
  */
-export function ensureBaseImage(release: Release): BaseImage {
-  ensurePrograms();
-  const recipe = [release, PACKAGES, FILES, MASKED, SPARE_MIB, process.version];
+export function ensureBaseImage(release: Release, more: readonly string[] = []): BaseImage {
+  const packages = [...PACKAGES, ...more];
+  const recipe = [release, packages, FILES, MASKED, SPARE_MIB, process.version];
   const key = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 12);
-  const folder = join(cacheDir(), `systemd-${release}-${key}`);
-  if (!existsSync(folder)) build(`${folder}.new`, folder, release);
+  const images = join(resolveHome(undefined), 'systemd-images');
+  const name = [release, ...more].join('+');
+  const folder = join(images, `${name}-${key}`);
+  if (!existsSync(folder)) {
+    const isOld = (entry: string) => entry.startsWith(`${name}-`);
+    const old = existsSync(images) ? readdirSync(images).filter(isOld) : [];
+    for (const entry of old) rmSync(join(images, entry), { recursive: true });
+    build(`${folder}.new`, folder, release, packages);
+  }
   const fileOf = (name: string) => join(folder, name);
   return { disk: fileOf('base.ext4'), kernel: fileOf('vmlinuz'), initrd: fileOf('initrd.img') };
 }
 
-function build(temporary: string, folder: string, release: Release): void {
+function build(temporary: string, folder: string, release: Release, packages: readonly string[]): void {
   console.log(`systemd: making ${folder}`);
   const root = join(temporary, 'root');
   rmSync(temporary, { recursive: true, force: true });
@@ -115,8 +110,9 @@ function build(temporary: string, folder: string, release: Release): void {
   execFileSync(
     'unshare',
     [
-      ...['--mount', '--propagation', 'private', 'mmdebstrap', '--quiet', '--variant=minbase'],
-      `--include=${PACKAGES.join(',')}`,
+      ...['--mount', '--propagation', 'private'],
+      ...[ensurePrograms(PROGRAMS)('mmdebstrap'), '--quiet', '--variant=minbase'],
+      `--include=${packages.join(',')}`,
       ...['--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"'],
       ...['doc', 'man', 'locale'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`),
       release,

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import type { Machine } from './machine.ts';
 
-/** `a` leaves a process in a session of its own, and has a child with 50 MB. */
-const CONFIG = `
+/** `a` leaves a process in a session of its own, and has a child with 50 MB. Both note their ends in `folder`. */
+const renderConfig = (folder: string) => `
 [[service]]
 name = "a"
 command = "/bin/sh"
 args = ["-c", '''
 setsid sleep 4242 &
 (head -c 60000000 /dev/zero; exec sleep 4243) | tail -c 50000000 >/dev/null &
-trap 'echo bye; exit 0' TERM
+trap 'echo bye; echo a >>${folder}/ended; exit 0' TERM
 echo up
 while :; do sleep 1 & wait $!; done
 ''']
@@ -22,7 +22,7 @@ restart = "always"
 [[service]]
 name = "b"
 command = "/bin/sh"
-args = ["-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 1 & wait $!; done"]
+args = ["-c", "trap 'echo bye; echo b >>${folder}/ended; exit 0' TERM; echo up; while :; do sleep 1 & wait $!; done"]
 isolation = "none"
 cpu_shares = 2048
 depends_on = ["a"]
@@ -73,6 +73,12 @@ export class DaemonUnit {
     await this.#machine.until(`${this.#as} ${this.systemctl} is-active monocore`);
   }
 
+  /** Waits until the daemon has ended by itself. */
+  async stopped(): Promise<void> {
+    await this.#machine.until(`${this.#as} ${this.systemctl} is-active monocore | grep -E '^(inactive|failed)$'`);
+    assert.equal(await this.property('Result'), 'success');
+  }
+
   async property(name: string): Promise<string> {
     return this.sh(`${this.systemctl} show monocore -p ${name} --value`);
   }
@@ -87,11 +93,25 @@ export class DaemonUnit {
     await this.active();
   }
 
-  /** Starts the services of {@link CONFIG}. */
+  /** Starts the services of {@link renderConfig}. */
   async startServices(): Promise<void> {
-    const path = (await this.sh('pwd')) === '/root' ? '/root/monocore.toml' : `${await this.sh('pwd')}/monocore.toml`;
-    await this.#machine.sh(`cat >${path} <<'EOF'\n${CONFIG}\nEOF\nchmod 644 ${path}`);
+    const folder = await this.sh('pwd');
+    const path = `${folder}/monocore.toml`;
+    await this.#machine.sh(`cat >${path} <<'EOF'\n${renderConfig(folder)}\nEOF\nchmod 644 ${path}`);
     await this.sh(`monocore start -f ${path}`);
+  }
+
+  /** Waits until both services run; their process ids. */
+  async running(): Promise<number[]> {
+    await this.#machine.until(`[ "$(${this.#as} monocore status --json | grep -o '"status":"Started"' | wc -l)" = 2 ]`);
+    const { a, b } = await this.status();
+    return [a!.pid!, b!.pid!];
+  }
+
+  /** Services in the order in which they ended since the last question. */
+  async ended(): Promise<string> {
+    const file = `${await this.sh('pwd')}/ended`;
+    return this.#machine.sh(`paste -sd ' ' ${file} 2>/dev/null; rm -f ${file}`);
   }
 
   async status(): Promise<Record<string, ServiceStatus>> {

@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../helpers/eventually.ts';
-import { ensureBaseImage, makeDisk, type Release } from './base-image.ts';
+import { type BaseImage, ensureBaseImage, makeDisk, type Release } from './base-image.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Reached only by a test that fails: a boot takes half a minute under software emulation, several beside other work. */
-const BOOT_TIMEOUT_MS = 600_000;
-const COMMAND_TIMEOUT_MS = 240_000;
+const BOOT_TIMEOUT_MS = 1_200_000;
+const COMMAND_TIMEOUT_MS = 600_000;
 
 /** End of a script. */
 export interface Result {
@@ -29,23 +29,23 @@ export interface Result {
  */
 export class Machine {
   readonly #dir: string;
-  readonly #release: Release;
+  readonly #image: BaseImage;
   #qemu: ChildProcess | null = null;
   #shell: Socket | null = null;
   #answers: AsyncIterator<string> | null = null;
 
-  private constructor(dir: string, release: Release) {
+  private constructor(dir: string, image: BaseImage) {
     this.#dir = dir;
-    this.#release = release;
+    this.#image = image;
   }
 
-  /** Makes its disks and boots it. */
-  static async boot(release: Release): Promise<Machine> {
+  /** Makes its disks and boots it. @param packages of Debian that are needed beside those of each machine */
+  static async boot(release: Release, packages: readonly string[] = []): Promise<Machine> {
+    const image = ensureBaseImage(release, packages);
     const dir = mkdtempSync(join(tmpdir(), 'systemd-vm-'));
-    const machine = new Machine(dir, release);
+    const machine = new Machine(dir, image);
     try {
-      const { disk } = ensureBaseImage(release);
-      execFileSync('cp', ['--sparse=always', '--reflink=auto', disk, join(dir, 'root.ext4')]);
+      execFileSync('cp', ['--sparse=always', '--reflink=auto', image.disk, join(dir, 'root.ext4')]);
       copyPackage(join(dir, 'package'));
       makeDisk(join(dir, 'package'), join(dir, 'monocore.ext4'), 'monocore', 256);
       rmSync(join(dir, 'package'), { recursive: true });
@@ -69,6 +69,8 @@ export class Machine {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`not within ${timeoutMs / 1000} s: ${script}`)), timeoutMs);
     });
+    // Without its port, since the answer that comes late would be taken for the next one.
+    late.catch(() => this.#shell!.destroy());
     const answer = await Promise.race([this.#answers!.next(), late]).finally(() => clearTimeout(timer));
     if (answer.done) throw new Error(`the machine ended during: ${script}\n${this.console().slice(-3000)}`);
     const [status, output = ''] = answer.value.split(' ');
@@ -84,11 +86,17 @@ export class Machine {
 
   /** Waits until a script succeeds; its output. */
   until(script: string, timeoutMs = COMMAND_TIMEOUT_MS): Promise<string> {
+    let last: Result | null = null;
     const attempt = async () => {
-      const { status, output } = await this.run(script);
-      return status === 0 ? { output } : null;
+      last = await this.run(script);
+      return last.status === 0 ? last : null;
     };
-    return eventually(script, attempt, timeoutMs).then(({ output }) => output);
+    return eventually(script, attempt, timeoutMs).then(
+      ({ output }) => output,
+      (error: Error) => {
+        throw new Error(`${error.message}; the last time: ${last?.output}`, { cause: error });
+      },
+    );
   }
 
   /** Shuts down as a host does. @returns seconds that it took */
@@ -118,7 +126,7 @@ export class Machine {
   }
 
   async #start(): Promise<void> {
-    const { kernel, initrd } = ensureBaseImage(this.#release);
+    const { kernel, initrd } = this.#image;
     const file = (name: string) => join(this.#dir, name);
     const disk = (name: string) => [
       ...['-drive', `file=${file(name)}.ext4,format=raw,if=none,id=${name},cache=unsafe`],
@@ -127,8 +135,10 @@ export class Machine {
     const command = 'root=LABEL=root rw console=ttyS0 quiet systemd.show_status=1 mitigations=off';
     rmSync(file('shell'), { force: true });
     this.#qemu = spawn(
-      'qemu-system-x86_64',
+      'setpriv',
       [
+        // It ends with this process, however that one ends.
+        ...['--pdeathsig', 'KILL', 'qemu-system-x86_64'],
         ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35'],
         // A /dev/kvm that is there need not work.
         ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', '2048', '-smp', '2'],
