@@ -116,6 +116,8 @@ export function renderScope(
     runtimeDir: manager.runtimeDir,
     words: [
       manager.program,
+      // By default the command line: systemd writes its line breaks into the unit's file, and it may hold secrets.
+      '--description=Service of monocore',
       ...['--scope', '--quiet', '--collect', `--unit=${name}.scope`, `--slice=${basename(slice)}`],
       ...properties.map((property) => `--property=${property}`),
     ],

@@ -84,6 +84,10 @@ test('a scope has the limits, outlives the daemon and ends after it', async (t) 
   ];
   for (const property of wanted) assert.ok(words.includes(`--property=${property}`), property);
   assert.ok(words.includes('--slice=system-monocore-12345678.slice'));
+  assert.ok(
+    words.includes('--description=Service of monocore'),
+    'not the command line with its line breaks and secrets',
+  );
   const free = renderScope(find(0)!, 'monocore-12345678-web', '12345678', NO_LIMITS);
   assert.equal(
     free.words.some((word) => /CPUWeight|CPUQuota|MemoryMax/.test(word)),
