@@ -63,9 +63,19 @@ export class DaemonUnit {
   /** Writes the unit, and starts it. */
   async install(options = ''): Promise<void> {
     await this.sh(`monocore daemon install ${options}`);
+    // An emulated machine beside other work stands still for longer than a host.
+    await this.change('WatchdogSec=2min', 'TimeoutStartSec=infinity');
     await this.sh(`${this.systemctl} daemon-reload`);
     await this.run(`${this.systemctl} enable --now monocore`);
     await this.active();
+  }
+
+  /** Changes the unit as `systemctl edit` does. The manager reads it with the next `daemon-reload`. */
+  async change(...lines: readonly string[]): Promise<void> {
+    const folder = this.#as === '' ? '/etc/systemd/system' : `${await this.sh('pwd')}/.config/systemd/user`;
+    const text = ['[Service]', ...lines].join('\n');
+    await this.#machine.sh(`mkdir -p ${folder}/monocore.service.d
+      cat >${folder}/monocore.service.d/${lines[0]!.split('=')[0]}.conf <<'EOF'\n${text}\nEOF`);
   }
 
   /** Waits until the daemon is ready: on a busy host systemd may have to start it more than once. */

@@ -141,7 +141,7 @@ export class Machine {
         ...['--pdeathsig', 'KILL', 'qemu-system-x86_64'],
         ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35'],
         // A /dev/kvm that is there need not work.
-        ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', '2048', '-smp', '2'],
+        ...['-accel', 'tcg,thread=multi', '-cpu', 'max,svm=off', '-m', '2048', '-smp', '2'],
         ...['-kernel', kernel, '-initrd', initrd, '-append', `${command} systemd.unified_cgroup_hierarchy=1`],
         ...disk('root'),
         ...disk('monocore'),

@@ -74,10 +74,9 @@ describe(`the daemon under ${chosenRelease}`, () => {
   it(
     'takes longer to stop than systemd waits without a sign of life',
     step(async () => {
-      await machine.sh(`mkdir -p /etc/systemd/system/monocore.service.d
-      printf '[Service]\\nTimeoutStopSec=40s\\n' >/etc/systemd/system/monocore.service.d/test.conf
-      systemctl daemon-reload
-      mkdir -p slow && cat >slow/monocore.toml <<'EOF'\n${SLOW}\nEOF`);
+      await unit.change('TimeoutStopSec=40s');
+      await machine.sh(`systemctl daemon-reload
+        mkdir -p slow && cat >slow/monocore.toml <<'EOF'\n${SLOW}\nEOF`);
       await unit.sh('monocore start -f slow/monocore.toml');
       await unit.sh('systemctl stop --no-block monocore');
       await machine.until('[ "$(systemctl is-active monocore)" = deactivating ]');

@@ -30,6 +30,8 @@ describe(`the unit of root under ${chosenRelease}`, () => {
     step(async () => {
       await unit.startServices();
       await unit.assertLimited();
+      await machine.sh('systemctl daemon-reload');
+      assert.doesNotMatch(await machine.sh('journalctl -b --no-pager -o cat'), /monocore.*ignoring/);
       const doctor = JSON.parse((await machine.run('monocore doctor --json')).output);
       const check = doctor.checks.find(({ name }: { name: string }) => name === 'cgroups');
       assert.equal(check.finding, 'cpu and memory by a scope of systemd for each service');
