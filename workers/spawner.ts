@@ -13,7 +13,8 @@ const daemonPid = process.ppid;
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
 const events = new EventLoopBatch<SpawnEvent>((batch) => {
-  if (process.connected) process.send!(batch);
+  // The daemon may end before its end is noticed here; without a callback that would be an uncaught error.
+  if (process.connected) process.send!(batch, () => {});
 });
 process.on('message', (commands: SpawnCommand[]) => {
   for (const command of commands) {

@@ -105,7 +105,6 @@ export class Actor {
         return;
       case 'flood-port':
         this.#floodTurn = this.#floodTurn.then(() => this.#options.floods.flood(action.port));
-        commands.track(this.#floodTurn);
         return;
       case 'delete-log-folder':
         this.#deleteLogFolder();
@@ -133,6 +132,7 @@ export class Actor {
       delay(deadlineMs, false, { signal: cancel.signal }).catch(() => false),
     ]);
     cancel.abort();
+    await this.#floodTurn;
     await floods.clear();
     return inTime;
   }

@@ -37,8 +37,8 @@ const CLEAN_TIMEOUT_MS = 60_000;
 /** The guest's kernel keeps up to 1024 writes of 32 KiB for a port while nobody reads: a flood must not end by that. */
 const RAM_MIB = 256;
 const TRIES = 4;
-const LOG_FILE_BYTES = MIB;
-const KEPT_LOG_BYTES = 4 * MIB;
+const LOG_FILE_BYTES = MIB / 4;
+const KEPT_LOG_BYTES = MIB;
 /** Files of a flood that has gone on for longer than its logs may. */
 const LOG_FILES = 8;
 /** Room of the last file for the line at which it is rolled. */
