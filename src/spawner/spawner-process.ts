@@ -7,7 +7,7 @@ import { errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
 import { isSource } from '../lib/package-info.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
-import { type Deferred, deferred } from '../lib/promises.ts';
+import { type Deferred, deferred, within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 import type { ThreadStatus } from '../protocol/http.ts';
 import type { SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
@@ -15,6 +15,9 @@ import { entryUrl } from '../threads/entry.ts';
 import type { Exit } from '../vm/backend.ts';
 import { exitOfChild } from '../vm/host/exit-record.ts';
 import { adoptedProcess, type HostProcess, killRecorded, type Spawner } from '../vm/host/host-process.ts';
+
+/** Time for it to end. After that it is killed: the daemon waits for it. */
+const STOP_TIMEOUT_MS = 5000;
 
 /** A small heap for new objects keeps the process small, so that it forks fast. */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];
@@ -85,8 +88,11 @@ export class SpawnerProcess implements Spawner {
 
   async #end(how: (spawner: ChildProcess) => void): Promise<void> {
     if (!this.#spawner) return;
-    const exited = once(this.#spawner, 'exit');
-    how(this.#spawner);
+    const spawner = this.#spawner;
+    const exited = once(spawner, 'exit');
+    how(spawner);
+    if (await within(exited, STOP_TIMEOUT_MS)) return;
+    spawner.kill('SIGKILL');
     await exited;
   }
 

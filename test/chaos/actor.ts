@@ -40,6 +40,7 @@ export class Actor {
   readonly #options: ActorOptions;
   #daemonTurn: Promise<void> = Promise.resolve();
   #floodTurn: Promise<void> = Promise.resolve();
+  #isReplacing = false;
   #clockOffsetMs = 0;
   readonly #decoys: ChildProcess[] = [];
 
@@ -152,12 +153,19 @@ export class Actor {
 
   #replaceDaemon(end: () => Promise<void>, downMs: number): void {
     const { host, findings } = this.#options;
+    // On a busy host one takes its time to come up, and would be ended before it did anything.
+    if (this.#isReplacing) {
+      findings.tell('  left out: a daemon is on its way');
+      return;
+    }
+    this.#isReplacing = true;
     this.#daemonTurn = this.#daemonTurn.then(async () => {
       await end();
       findings.tell('  the daemon has ended');
       await delay(downMs);
       await host.start();
       findings.tell(`  daemon ${host.pid} is ready`);
+      this.#isReplacing = false;
     });
   }
 

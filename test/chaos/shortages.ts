@@ -13,7 +13,7 @@ import { comesTrue } from './waiting.ts';
 /** For a daemon that comes up, or has descriptors again. */
 const RECOVERY_TIMEOUT_MS = 60_000;
 
-const SIGTERM_BIT = 1n << BigInt(constants.signals.SIGTERM - 1);
+const SIGHUP_BIT = 1n << BigInt(constants.signals.SIGHUP - 1);
 
 /** Objects of the shortages. */
 interface ShortagesOptions {
@@ -79,7 +79,7 @@ export class Shortages {
   async #starve(of: 'daemon' | 'spawner', spare: number, forMs: number): Promise<void> {
     const { host, findings } = this.#options;
     let pid: number | null = null;
-    // One that has not come up would lack its modules, which the loader of TypeScript does not always survive.
+    // One that has not come up would lack its modules.
     await comesTrue(RECOVERY_TIMEOUT_MS, async () => {
       if ((await host.client.daemon()).pid !== host.pid) return false;
       pid = of === 'daemon' ? host.pid : findSpawner(host.pid!);
@@ -109,8 +109,8 @@ function findSpawner(daemonPid: number): number | null {
   return listChildren(daemonPid).find(isSpawner) ?? null;
 }
 
-/** True for a process with a handler for SIGTERM, which the spawner has when its modules are loaded: proc_pid_status(5). */
+/** True for a process with a handler for SIGHUP, which the spawner has when its modules are loaded: proc_pid_status(5). */
 function catchesSignals(pid: number): boolean {
   const [, caught = '0'] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readProcessFile(pid, 'status') ?? '') ?? [];
-  return (BigInt(`0x${caught}`) & SIGTERM_BIT) !== 0n;
+  return (BigInt(`0x${caught}`) & SIGHUP_BIT) !== 0n;
 }

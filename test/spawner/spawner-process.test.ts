@@ -186,3 +186,13 @@ test('it ends with its user, and what it started runs on', async (t) => {
   assert.ok(isRunning(child.identity));
   await assert.rejects(spawner.spawn(shell(''), null), { code: 'StartFailed', message: /the daemon is ending/ });
 });
+
+test('a spawner that hangs is killed, and keeps nobody from ending', async (t) => {
+  const spawner = openSpawner(t);
+  const child = endLater(t, await spawner.spawn(shell('exec sleep 1000'), null));
+  const { pid } = spawner;
+  process.kill(pid!, 'SIGSTOP');
+  await spawner.stop();
+  assert.equal(readStat(pid!), null);
+  assert.equal(isRunning(child.identity), true, 'its processes run on');
+});
