@@ -71,9 +71,14 @@ export class DaemonHost {
     this.#expectBacklog();
   }
 
+  /** True while there is a shortage. */
+  get isShort(): boolean {
+    return this.#shortages.size > 0;
+  }
+
   /** Returns true if a shortage kept the daemon from saving at some moment since then. */
   wasShort(sinceMs: number): boolean {
-    return this.#shortages.size > 0 || this.#shortUntilMs >= sinceMs;
+    return this.isShort || this.#shortUntilMs >= sinceMs;
   }
 
   /** Resolves when it answers, or has failed to, which is a violation. */

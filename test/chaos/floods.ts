@@ -76,8 +76,8 @@ export class Floods {
     let hasFlooded = false;
     // A start may be refused or cut off.
     for (let tries = 0; tries < TRIES && !hasFlooded && !this.#isOver; tries += 1) {
-      // Without a daemon there would be no flood.
-      await this.#comesTrue(CLEAN_TIMEOUT_MS, async () => (await host.client.daemon()).pid > 0);
+      // Without a daemon, or in a shortage, there would be no flood.
+      await this.#comesTrue(CLEAN_TIMEOUT_MS, async () => (await host.client.daemon()).pid > 0 && !host.isShort);
       try {
         await host.client.start({ names: [FLOOD], group: null, config });
       } catch (error) {
