@@ -181,6 +181,7 @@ export class Runtime implements OrchestratorContext {
   /** Ends the threads, each before those that it feeds, and unlocks the home. VMs keep running. */
   async close(): Promise<void> {
     this.#closing.abort();
+    for (const backend of Object.values(this.backends)) backend.leave();
     await this.metrics.thread.stop();
     await this.network.thread.stop();
     await this.logs.stop();

@@ -170,6 +170,8 @@ export interface Backend {
    * Opens the read end of a stream's FIFO again, for a log worker that lost its own. The caller owns the descriptor.
    */
   reopenStream(service: string, stream: StreamName): number;
+  /** Stops watching all VMs, which run on, and closes the connections to them. */
+  leave(): void;
   /** Removes the runtime folder of a service whose process has ended; does nothing if there is none. */
   cleanUp(service: string): Promise<void>;
   /** Removes the data that a service keeps between runs. The service must not be running. */

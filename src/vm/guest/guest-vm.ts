@@ -102,6 +102,11 @@ export class GuestVm implements Instance {
     signalMachine(this.identity, signal);
   }
 
+  leave(): void {
+    this.#control.close();
+    this.#probes.close('the daemon ends');
+  }
+
   /**
    * Ends the VM of a misbehaving guest. It is killed rather than released, because such a guest cannot be asked for
    * anything.

@@ -4,7 +4,7 @@ import type { BuildInitramfsJob, InitramfsImage } from '../../protocol/jobs.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
 import type { NetworkProbe, ProbeResult } from '../../protocol/supervision.ts';
 import type { HomePaths } from '../../state/paths.ts';
-import type { Adoption, AdoptRequest, Backend, LaunchRequest, PreparedInstance } from '../backend.ts';
+import type { Adoption, AdoptRequest, Backend, BackendEvent, LaunchRequest, PreparedInstance } from '../backend.ts';
 import { type FifoMaker, openReadEnd } from './fifos.ts';
 import type { Spawner } from './host-process.ts';
 import { ServiceLimits } from './limits/service-limits.ts';
@@ -27,10 +27,18 @@ export interface BackendHost {
   readonly prober: Prober;
 }
 
+/** Running VM that can be left to the next daemon. */
+interface Leavable {
+  /** Closes the connections to the VM, which runs on. */
+  leave(): void;
+}
+
 /** Back end whose VMs are processes of this host. Main thread. */
 export abstract class HostBackend implements Backend {
   protected readonly host: BackendHost;
   protected readonly limits: ServiceLimits;
+  /** VMs whose process has not ended. */
+  readonly #running = new Set<Leavable>();
 
   constructor(host: BackendHost) {
     this.host = host;
@@ -40,6 +48,24 @@ export abstract class HostBackend implements Backend {
   abstract prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance>;
   abstract adopt(request: AdoptRequest): Promise<Adoption>;
   abstract removeData(service: string): Promise<void>;
+
+  /** Creates a VM that {@link HostBackend.leave} leaves unless its process has ended. */
+  protected watch<Vm extends Leavable>(
+    create: (onEvent: (event: BackendEvent) => void) => Vm,
+    onEvent: (event: BackendEvent) => void,
+  ): Vm {
+    const vm: Vm = create((event) => {
+      if (event.type === 'process-ended') this.#running.delete(vm);
+      onEvent(event);
+    });
+    this.#running.add(vm);
+    return vm;
+  }
+
+  leave(): void {
+    for (const vm of this.#running) vm.leave();
+    this.#running.clear();
+  }
 
   reopenStream(service: string, stream: StreamName): number {
     return openReadEnd(this.host.paths.vm(service).fifo(stream));

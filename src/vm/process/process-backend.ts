@@ -113,12 +113,13 @@ export class ProcessBackend extends HostBackend {
     const { name } = probed.service;
     const paths = this.host.paths.vm(name);
     const probe: Instance['probe'] = (...ask) => probeProcess(probed, this.host, ...ask);
-    return new SupervisedProcess(process, paths, probe, (event) => {
+    const listener = (event: BackendEvent): void => {
       // Processes that left the group of the command may hold its streams or its ports. Removing its cgroup will try
       // again.
       if (event.type === 'process-ended') this.limits.killLeft(name).catch(() => {});
       onEvent(event);
-    });
+    };
+    return this.watch((listen) => new SupervisedProcess(process, paths, probe, listen), listener);
   }
 }
 
@@ -182,6 +183,11 @@ class SupervisedProcess implements Instance {
   kill(signal: NodeJS.Signals): void {
     if (signal === 'SIGKILL') killTree(this.identity);
     signalProcess(this.identity, signal, 'group');
+  }
+
+  leave(): void {
+    this.#ended.abort();
+    void untilDone(() => this.#stopWatching());
   }
 
   #onRecord({ commandPid, exit }: ExitRecord): void {

@@ -97,6 +97,11 @@ export class QemuVm extends GuestVm {
     this.monitor = monitor;
   }
 
+  override leave(): void {
+    super.leave();
+    this.monitor.qmp.close();
+  }
+
   examine(): Promise<string> {
     return this.monitor.examine();
   }
@@ -164,7 +169,7 @@ export class QemuBackend extends HostBackend {
       rootImage: image?.root ?? null,
     };
     // The other files that QEMU writes are the disk and, with a share, the guest's memory.
-    const largestBytes = Math.max(disk_mib ?? 0, service.ram_mib) * MIB;
+    const largestBytes = Math.max(disk_mib ?? 0, spec.share ? service.ram_mib : 0) * MIB;
     const jailed = await jailCommand({ program: qemu, args: renderCommandLine(spec) }, paths.jail, {
       ...jail,
       files: listMachineFiles(spec),
@@ -186,7 +191,7 @@ export class QemuBackend extends HostBackend {
         throw error;
       });
       share?.guard(process.identity);
-      return new QemuVm(process, paths, guestJob, findExceededLimit, onEvent);
+      return this.watch((listen) => new QemuVm(process, paths, guestJob, findExceededLimit, listen), onEvent);
     });
   }
 
@@ -219,7 +224,7 @@ export class QemuBackend extends HostBackend {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
       notes: await describeShortcomings(request, [...limits.notes, ...jailNotes], obstacle),
-      attach: (onEvent) => new QemuVm(adopted, paths, job, findExceededLimit, onEvent),
+      attach: (onEvent) => this.watch((listen) => new QemuVm(adopted, paths, job, findExceededLimit, listen), onEvent),
     };
   }
 

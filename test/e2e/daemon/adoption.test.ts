@@ -3,9 +3,13 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { Isolation } from '../../../src/protocol/isolation.ts';
 import { readExitRecord } from '../../../src/vm/host/exit-record.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 import { type Home, makeTestHome } from '../../helpers/home.ts';
+import { openTestRuntime } from '../../helpers/runtime.ts';
+import { defer } from '../../helpers/temp.ts';
 
 const COUNTER = 'i=0; while :; do i=$((i + 1)); echo "line $i"; sleep 0.02; done';
 
@@ -152,4 +156,25 @@ it('a daemon in the foreground takes over from one in the background, and its se
   const { code, stderr } = await ended;
   assert.equal(code, 0);
   assert.match(stderr, /takes over from the daemon in the background \(process \d+\); its services run on/);
+});
+
+it('a program that closes the library leaves its VMs to the next one, in the same process, too', async (t) => {
+  const first = await openTestRuntime();
+  defer(t, () => rmSync(first.home, { recursive: true, force: true }));
+  const services = ['vm', 'none'].map((isolation) =>
+    scriptService(isolation, `trap 'exit 3' TERM; while :; do sleep 0.1; done`, { isolation: isolation as Isolation }),
+  );
+  await first.orchestrator.start(configOf(services));
+  await first.runtime.close();
+
+  const next = await openTestRuntime(first.home);
+  let isClosed = false;
+  defer(t, async () => isClosed || next.close());
+  await next.orchestrator.stop();
+  for (const name of ['vm', 'none']) {
+    const { exit_code, ended_by } = await next.ended(name);
+    assert.deepEqual([exit_code, ended_by], [3, 'stop_signal'], 'it hears what the guest says');
+  }
+  await next.close();
+  isClosed = true;
 });

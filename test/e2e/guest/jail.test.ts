@@ -57,6 +57,8 @@ it('a kernel that only its owner can read boots in a jail', async (t) => {
   const guest = await host.launch(scriptService('one', 'sleep 1000'), null, kernel);
   const { pid } = await guest.event('job-started');
   assert.deepEqual(guest.notes, []);
+  const { size } = statSync(host.paths.vm('one').exitRecord);
+  assert.ok(size <= 4096, `it writes no other file, so its exit record of ${size} bytes needs no hole`);
   assert.equal(readHolding(pid).uids[0], 0x4d000000 + guest.vm.identity.pid);
   assert.equal(statSync(host.paths.cacheDir).mode & 0o777, 0o700, 'nobody else can read the copy');
 });

@@ -315,6 +315,7 @@ export class FakeContext implements OrchestratorContext {
       },
       adopt: async () => ({ type: 'gone', exit: null }),
       reopenStream: () => -1,
+      leave: () => {},
       cleanUp: async (service) => {
         this.#note(service, 'cleanUp');
         await this.onCleanUp(service);
