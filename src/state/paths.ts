@@ -24,6 +24,7 @@
  * | `log-limits.json` | 0600 | main at `start` | next daemon | nobody |
  * | `log/monocore.<number>.log` | 0644 | pino-roll's worker | people | pino-roll |
  * | `cache/initramfs/<sha256>.cpio` | 0644, for the user of QEMU | job | QEMU | nobody: content-addressed |
+ * | `cache/kernels/<sha256 of the path>` | 0644, for the user of QEMU | main, from a kernel that only its owner can read | QEMU | nobody: written again at each start of a daemon |
  * | `cache/accelerator.json` | 0600 | main after a probe | main, `doctor` | nobody: keyed by versions |
  * | `images/{oci-layout,index.json}` | 0600 | image jobs under the store's lock | image jobs | nobody |
  * | `images/lock` | 0600 | image jobs: empty, locked with its folder by one at a time | image jobs | nobody |
