@@ -6,7 +6,7 @@ import { type JobOutcome, type JobResult, outcomeOf, type SmallJob } from '../sr
 import { buildInitramfs } from './jobs/guest-image/initramfs.ts';
 import { compressLog } from './jobs/logs/compress.ts';
 import { pruneLogs } from './jobs/logs/prune.ts';
-import { searchLogs } from './jobs/logs/search.ts';
+import { matchLine, searchLogs } from './jobs/logs/search.ts';
 
 /** Runs a job on a thread of the pool; never throws. */
 export default function run(job: SmallJob): Promise<JobOutcome<JobResult<SmallJob>>> {
@@ -18,12 +18,12 @@ async function runJob(job: SmallJob): Promise<JobResult<SmallJob>> {
     case 'build-initramfs':
       return buildInitramfs(job);
     case 'compress-log':
-      await compressLog(job.path);
-      return null;
+      return compressLog(job.path).then(() => null);
     case 'prune-logs':
       return pruneLogs(job);
     case 'search-logs':
-      await searchLogs(job);
-      return null;
+      return searchLogs(job).then(() => null);
+    case 'match-line':
+      return matchLine(job);
   }
 }

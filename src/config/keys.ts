@@ -139,9 +139,13 @@ export const HEALTH_KEYS = {
   tcp: optional('port of the guest that must accept a connection', TcpProbe, { field: 'probe' }),
   http: optional('page in the guest that must answer with a status from 200 to 399', HttpProbe, { field: 'probe' }),
   exec: optional('command in the guest that must end with status 0', ExecProbe, { field: 'probe' }),
-  log_line: optional('pattern of a line that the service prints; healthy from then on', LogLineProbe, {
-    field: 'probe',
-  }),
+  log_line: optional(
+    'pattern of a line that the service prints, also one without a newline; healthy from then on',
+    LogLineProbe,
+    {
+      field: 'probe',
+    },
+  ),
   interval: defaulted('time from one probe to the next', amount.duration(100, DAY_MS, '10s'), 10 * SECOND_MS),
   timeout: defaulted('time after which a probe has failed', amount.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS),
   start_period: defaulted(

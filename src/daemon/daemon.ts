@@ -106,6 +106,7 @@ export class Runtime implements OrchestratorContext {
       workers: logWorkers,
       retention: this.#retention,
       runSearch: (job, searchOptions) => this.jobs.run(job, searchOptions),
+      runMatch: (job, matchOptions) => this.jobs.run(job, matchOptions),
       onRestart: () => this.onLogsRestarted(),
     });
     this.metrics = new MetricsThread(report);

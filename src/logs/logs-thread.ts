@@ -20,6 +20,7 @@ import { type Remote, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 import { Handover } from './handover.ts';
 import { LogSearches, type RunSearch, readFirst, readLines } from './log-reading.ts';
+import { PartialLines, type RunMatch } from './partial-lines.ts';
 import type { LogRetention } from './retention.ts';
 import { WriteFailures } from './write-failures.ts';
 
@@ -36,6 +37,8 @@ interface LogThreadOptions {
   readonly retention?: LogRetention | null;
   /** Runs the jobs of searches; without it searching is not possible. */
   readonly runSearch?: RunSearch;
+  /** Runs the jobs that match unfinished lines; without it they are ignored. */
+  readonly runMatch?: RunMatch;
   /** Maximum time without a sign of life from a page of a search; 10 s by default. */
   readonly pageSilenceMs?: number;
   /** 10 s by default. */
@@ -66,15 +69,17 @@ export class LogThread implements LogSink {
   readonly #retention: LogRetention | null;
   readonly #searches: LogSearches;
   readonly #openTimeoutMs: number;
+  readonly #partialLines: PartialLines;
 
   constructor(logDir: string, report: Report, options: LogThreadOptions = {}) {
-    const { workers = 1, retention = null, runSearch, openTimeoutMs = OPEN_TIMEOUT_MS } = options;
+    const { workers = 1, retention = null, runSearch, runMatch, openTimeoutMs = OPEN_TIMEOUT_MS } = options;
     this.#openTimeoutMs = openTimeoutMs;
     this.#report = report;
     this.#failures = new WriteFailures(report);
     this.#handover = new Handover(report);
     this.#retention = retention;
     this.#searches = new LogSearches(runSearch);
+    this.#partialLines = new PartialLines(runMatch, report);
     this.#workers = Array.from({ length: workers }, (_, index) => this.#newWorker(logDir, index, options));
   }
 
@@ -115,7 +120,10 @@ export class LogThread implements LogSink {
     this.#captures.set(service, capture);
     const { continues = false } = handlers;
     this.#begins.set(service, new CaptureBegin(names, continues));
-    const sources = streams.map(({ stream, fd }) => ({ service, stream, fd, settings, continues }));
+    const sources = streams.map(({ stream, fd }) => ({
+      ...{ service, stream, fd, settings, continues },
+      tellsPartialLines: wantsPartialLines(handlers, stream),
+    }));
     const failures: unknown[] = [];
     const opened = sources.map((source) =>
       worker.opens!.call(source).catch((error: unknown) => {
@@ -199,10 +207,21 @@ export class LogThread implements LogSink {
 
   watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void {
     const ended = new AbortController();
-    this.#searchForLine(service, pattern, sinceMs, onSeen, ended).catch((error: unknown) => {
+    const endPartial = this.#partialLines.watch(service, pattern, () => {
+      ended.abort();
+      onSeen();
+    });
+    const onRecord = (): void => {
+      endPartial();
+      onSeen();
+    };
+    this.#searchForLine(service, pattern, sinceMs, onRecord, ended).catch((error: unknown) => {
       this.#report('warn', `${service}: its log cannot be searched for ${pattern}: ${errorText(error)}`);
     });
-    return () => ended.abort();
+    return () => {
+      endPartial();
+      ended.abort();
+    };
   }
 
   /** Aborts `ended` at the first line. What this daemon has captured is found by its place: a clock may be set back. */
@@ -316,6 +335,7 @@ export class LogThread implements LogSink {
         this.#handover.forget(event);
         if (!capture?.markEnded(stream)) return;
         this.#captures.delete(service);
+        this.#partialLines.forget(service);
         this.#retention?.end(service);
         capture.handlers.onEnded();
         return;
@@ -334,6 +354,9 @@ export class LogThread implements LogSink {
       }
       case 'marker-seen':
         capture?.markSeen(stream);
+        return;
+      case 'partial-line':
+        this.#partialLines.note(event, event.text);
         return;
       case 'stalled':
         this.#failures.begin(event, event);
@@ -364,7 +387,7 @@ export class LogThread implements LogSink {
   async #giveAgain(worker: LogWorker, api: Remote<LogsApi>): Promise<void> {
     for (const [service, capture] of this.#captures) {
       if (capture.worker !== worker) continue;
-      const { open, settings, isRefused } = capture;
+      const { open, settings, handlers, isRefused } = capture;
       for (const stream of open) {
         if (isRefused) {
           this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
@@ -384,7 +407,8 @@ export class LogThread implements LogSink {
         }
         try {
           const held = this.#handover.give({ service, stream });
-          const state = { continues: true, held, ...capture.markerOf(stream, held) };
+          const tellsPartialLines = wantsPartialLines(handlers, stream);
+          const state = { continues: true, tellsPartialLines, held, ...capture.markerOf(stream, held) };
           const opened = worker.opens!.call({ service, stream, fd, settings, ...state }).then(async () => {
             if (capture.closing) await api.closeStream(service, stream, capture.closing.mayWait);
             return true;
@@ -495,4 +519,9 @@ function leastLoaded(workers: readonly LogWorker[], captures: Iterable<ServiceCa
   const load = new Map(workers.map((worker) => [worker, 0]));
   for (const { worker } of captures) load.set(worker, (load.get(worker) ?? 0) + 1);
   return workers.reduce((least, worker) => (load.get(worker)! < load.get(least)! ? worker : least));
+}
+
+/** The console has no line of the service. */
+function wantsPartialLines({ tellsPartialLines = false }: CaptureHandlers, stream: StreamName): boolean {
+  return tellsPartialLines && stream !== 'console';
 }

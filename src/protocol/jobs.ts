@@ -1,7 +1,7 @@
 /** Finite jobs that run in the piscina pool, off the main thread. Inputs and results are plain data. */
 import { toWireError, type WireError } from '../lib/errors.ts';
 import type { ImageJob, ImageJobResults } from './images.ts';
-import type { SearchPage } from './log-files/queries.ts';
+import type { LogPattern, SearchPage } from './log-files/queries.ts';
 import type { HomeLogSettings, LogSettings } from './log-settings.ts';
 
 /** Builds the initramfs of the guest, or finds it in the cache. */
@@ -63,8 +63,17 @@ export interface SearchLogsJob extends SearchPage {
   readonly port: import('node:worker_threads').MessagePort;
 }
 
+/** Tests a text against a pattern; the result is true if a search would find it. */
+export interface MatchLineJob {
+  readonly type: 'match-line';
+  readonly pattern: LogPattern;
+  readonly text: string;
+  /** Shared memory that the job sets to 1 when it begins. */
+  readonly begun: Int32Array;
+}
+
 /** Jobs that need few resources besides Node. */
-export type SmallJob = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob;
+export type SmallJob = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob | MatchLineJob;
 export type Job = SmallJob | ImageJob;
 
 interface JobResults extends ImageJobResults {
@@ -72,6 +81,7 @@ interface JobResults extends ImageJobResults {
   readonly 'compress-log': null;
   readonly 'prune-logs': PrunedLogs;
   readonly 'search-logs': null;
+  readonly 'match-line': boolean;
 }
 export type JobResult<J extends Job> = JobResults[J['type']];
 

@@ -19,6 +19,8 @@ export interface StreamSource extends StreamId {
   readonly held?: HeldOutput | null;
   /** Marker to look for from the first byte on, like {@link LogsApi.expectMarker}: the FIFO may already contain it. */
   readonly marker?: string | null;
+  /** Report lines that have no newline yet as well; false by default. */
+  readonly tellsPartialLines?: boolean;
 }
 
 /** Position in a log file, with the identity of the file in case it was moved. */
@@ -79,6 +81,8 @@ export type LogEvent = StreamId &
     | { readonly type: 'opened'; readonly at: Position }
     /** The marker was found: all output before it is in the stream's files. */
     | { readonly type: 'marker-seen' }
+    /** End of a line that has had no newline for a while. Sent again when it grows, at most four times a second. */
+    | { readonly type: 'partial-line'; readonly text: string }
     /**
      * {@link LogsApi.closeStream} ended the stream although a process still holds it open: further output of that
      * process is lost.

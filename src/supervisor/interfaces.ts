@@ -28,6 +28,8 @@ export interface CaptureHandlers {
    * default.
    */
   readonly continues?: boolean;
+  /** True if {@link LogSink.watchForLine} needs to know lines that have no newline yet. False by default. */
+  readonly tellsPartialLines?: boolean;
 }
 
 /** The log worker. */

@@ -227,7 +227,9 @@ export class VmSession {
       this.#handlers.onBlocked({ logStalled });
       if (logStalled !== null) this.#handlers.onEvent({ type: 'log-stalled' });
     };
-    await this.#context.logs.capture(service.name, streams, { reopen, onEnded, onStalled, continues }, service.log);
+    const tellsPartialLines = service.healthcheck?.probe.type === 'log_line';
+    const handlers = { reopen, onEnded, onStalled, continues, tellsPartialLines };
+    await this.#context.logs.capture(service.name, streams, handlers, service.log);
     return { ended };
   }
 

@@ -18,6 +18,7 @@ const POOL_OF: Readonly<Record<Job['type'], PoolName>> = {
   'compress-log': 'jobs',
   'prune-logs': 'jobs',
   'search-logs': 'searches',
+  'match-line': 'searches',
   'pull-image': 'images',
   'load-images': 'images',
   'remove-images': 'images',

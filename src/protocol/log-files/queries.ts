@@ -41,7 +41,7 @@ export interface LogFilter {
  * UTF-8 is read as U+FFFD. The parts of a split line are separate records, and only the first MiB of a record is
  * matched. Runs only in the job pool.
  */
-interface LogPattern {
+export interface LogPattern {
   readonly source: string;
   readonly ignoreCase: boolean;
 }

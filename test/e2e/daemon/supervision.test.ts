@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { Service, ServiceStatus } from '../../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS, type HealthCheck, type Probe } from '../../../src/protocol/supervision.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -45,6 +46,21 @@ describe('supervision of real services', () => {
     assert.deepEqual(errors, [null, null]);
     assert.equal(row('talker').health, 'healthy');
     assert.ok(row('listener').started_at! > row('talker').started_at!);
+    await host.orchestrator.stop();
+  });
+
+  it('takes a prompt, which no newline ends, for a line', async () => {
+    for (const format of ['text', 'json'] as const) {
+      const [error] = await start(
+        scriptService('prompt', "printf 'booting\\nready> '; exec sleep 1000", {
+          isolation: 'none',
+          healthcheck: checked({ type: 'log_line', pattern: '^ready> $' }),
+          log: { ...DEFAULT_LOG_SETTINGS, format },
+        }),
+      );
+      assert.equal(error, null);
+      await becomes('prompt', 'healthy', ({ health }) => health === 'healthy');
+    }
     await host.orchestrator.stop();
   });
 

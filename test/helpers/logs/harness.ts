@@ -12,7 +12,7 @@ import { fromWireError } from '../../../src/lib/errors.ts';
 import { parseFileName, type StreamName } from '../../../src/protocol/log-files/names.ts';
 import type { LogQuery, LogReadEvent } from '../../../src/protocol/log-files/queries.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../../src/protocol/log-settings.ts';
-import type { LogEvent, LogsApi } from '../../../src/protocol/logs.ts';
+import type { LogEvent, LogsApi, StreamSource } from '../../../src/protocol/logs.ts';
 import { type PageLimits, searchLogs } from '../../../workers/jobs/logs/search.ts';
 import { createLogs } from '../../../workers/logs/api.ts';
 import type { StartPage } from '../../../workers/logs/read/log-search.ts';
@@ -81,7 +81,12 @@ export interface TestLogs {
   readonly api: LogsApi;
   readonly log: EventLog;
   readonly dir: string;
-  open(service: string, stream: StreamName, settings?: Partial<LogSettings>): Promise<TestStream>;
+  open(
+    service: string,
+    stream: StreamName,
+    settings?: Partial<LogSettings>,
+    source?: Partial<StreamSource>,
+  ): Promise<TestStream>;
 }
 
 interface TestLogsOptions {
@@ -118,10 +123,11 @@ export async function startLogs(
     api,
     log,
     dir: logDir,
-    async open(service, stream, settings = {}) {
+    async open(service, stream, settings = {}, more = {}) {
       const source = new TestStream(join(fifoDir, `${streams.length}.fifo`));
       streams.push(source);
-      await openStream(api, { service, stream, fd: source.fd, settings: { ...DEFAULT_LOG_SETTINGS, ...settings } });
+      const whole = { ...DEFAULT_LOG_SETTINGS, ...settings };
+      await openStream(api, { service, stream, fd: source.fd, settings: whole, ...more });
       return source;
     },
   };

@@ -4,12 +4,13 @@
  */
 import { stripVTControlCharacters } from 'node:util';
 import { toWireError } from '../../../src/lib/errors.ts';
-import type { SearchLogsJob } from '../../../src/protocol/jobs.ts';
+import type { MatchLineJob, SearchLogsJob } from '../../../src/protocol/jobs.ts';
 import { recordText, recordTime } from '../../../src/protocol/log-files/formats.ts';
 import { type Position, streamKey } from '../../../src/protocol/log-files/names.ts';
 import {
   compilePattern,
   type LogFilter,
+  type LogPattern,
   type SearchOrder,
   type SearchPlace,
   type SearchReply,
@@ -111,13 +112,20 @@ function asShown(text: string): string[] {
  */
 export function makeRecordTest(filter: LogFilter): RecordTest {
   const wantsTime = makeTimeTest(filter);
-  const pattern = filter.grep && compilePattern(filter.grep);
-  return (bytes, from, to, time) => {
-    if (!wantsTime(time)) return false;
-    if (pattern === null) return true;
-    const text = recordText(bytes, from, to);
-    return pattern.test(text) || asShown(text).some((line) => pattern.test(line));
-  };
+  const wantsText = filter.grep && makeTextTest(filter.grep);
+  return (bytes, from, to, time) => wantsTime(time) && (wantsText === null || wantsText(recordText(bytes, from, to)));
+}
+
+/** Makes the test of a pattern. It takes as long as the pattern does. Throws `SyntaxError` for an invalid pattern. */
+function makeTextTest(pattern: LogPattern): (text: string) => boolean {
+  const regExp = compilePattern(pattern);
+  return (text) => regExp.test(text) || asShown(text).some((line) => regExp.test(line));
+}
+
+/** Tells that it has begun, and then whether the text matches. Throws `SyntaxError` for an invalid pattern. */
+export function matchLine({ pattern, text, begun }: MatchLineJob): boolean {
+  Atomics.store(begun, 0, 1);
+  return makeTextTest(pattern)(text);
 }
 
 /**

@@ -9,6 +9,7 @@ import { createFramer } from '../format/framers.ts';
 import type { BusyPipes } from './busy-pipes.ts';
 import type { Disk } from './disk.ts';
 import { searchMarker } from './end-marker.ts';
+import { PartialLine } from './partial-line.ts';
 import { PipeReader } from './pipe-reader.ts';
 import { RollingFile } from './rolling-file.ts';
 import { StreamWriter, type WriterEvent, type WriterEvents } from './stream-writer.ts';
@@ -39,6 +40,8 @@ export class Capture implements WriterEvents {
   readonly #file: RollingFile;
   readonly #framer: Framer;
   readonly #writer: StreamWriter;
+  /** Null if nobody wants it. */
+  readonly #partialLine: PartialLine | null;
   #bytes = 0;
   #marker: Buffer | null = null;
   /**
@@ -76,6 +79,9 @@ export class Capture implements WriterEvents {
       onRolled: () => this.#writer.noteChange(),
       onFinished: (number) => post({ type: 'file-finished', ...id, number }),
     });
+    this.#partialLine = source.tellsPartialLines
+      ? new PartialLine(clock, (text) => post({ type: 'partial-line', ...id, text }))
+      : null;
     const framer = createFramer(settings.format, { memory, id, maxLineBytes: settings.max_line_bytes });
     this.#framer = framer;
     const onFull = settings.on_full;
@@ -205,6 +211,7 @@ export class Capture implements WriterEvents {
   /** Restores the state of the previous thread; returns its queue. */
   #restore({ items, framer, withheld }: HeldOutput): readonly HeldItem[] {
     this.#framer.restore(framer);
+    if (framer.type === 'buffering' && framer.line) this.#partialLine?.take(Buffer.from(framer.line));
     if (withheld.length === 0) return items;
     const { marker } = this.#options.source;
     // If the marker is no longer expected, its start belongs to the line.
@@ -217,6 +224,7 @@ export class Capture implements WriterEvents {
 
   #take(length: number): void {
     this.#bytes += length;
+    this.#partialLine?.take(this.#options.memory.input.subarray(0, length));
     this.#isTaking = true;
     if (this.#marker) this.#takeMarked(length, this.#marker);
     else this.#writer.write(INPUT_START, INPUT_START + length);
@@ -263,6 +271,7 @@ export class Capture implements WriterEvents {
   }
 
   async #tellEnd(): Promise<void> {
+    this.#partialLine?.close();
     const { isStuck } = await this.#writer.finish();
     if (isStuck) this.#file.abandon();
     else this.#file.close();
