@@ -138,11 +138,23 @@ async function awaitEnds(
   return [];
 }
 
-/** Outcome of a start, given the latest status: a service that has given up since then has failed. */
+/**
+ * Outcome of a start, given the latest status: a service has failed if it has given up since then, or if its command ended
+ * in a failure and waits for its restart.
+ */
 function concludeStart(outcome: ServiceOutcome, now: ServiceStatus): ServiceOutcome {
   if (outcome.outcome === 'failed') return outcome;
-  if (now.status !== 'Failed') return { ...outcome, service: now };
-  return { service: now, outcome: 'failed', error: now.error, last_lines: now.last_lines };
+  const error = now.status === 'Failed' ? now.error : describeRetry(now);
+  if (now.status !== 'Failed' && error === null) return { ...outcome, service: now };
+  return { service: now, outcome: 'failed', error, last_lines: now.last_lines };
+}
+
+/** Failure of a service that waits for its restart, as a sentence; null for any other. A service may end with 0 each time. */
+function describeRetry({ restarts_at, error, signal, exit_code }: ServiceStatus): string | null {
+  if (restarts_at === null) return null;
+  const end = signal === null ? `exit code ${exit_code}` : signal;
+  const reason = error ?? (signal === null && !exit_code ? null : `it ended with ${end}`);
+  return reason === null ? null : `${reason}; it is tried again`;
 }
 
 /**

@@ -77,6 +77,7 @@ export function paintStatus(service: ServiceStatus, text: string, colors: Colors
 export function outcomeText(verb: Verb, { outcome, service }: ServiceOutcome, nowMs: number): string {
   if (outcome === 'failed') {
     if (verb === 'start' && service.status === 'Unstarted') return 'not started';
+    if (service.restarts_at !== null) return progressText(service, nowMs);
     return verb === 'start' && service.status === 'Started' ? 'failed; runs as before' : 'failed';
   }
   if (verb === 'remove' && outcome === 'changed') return 'removed';

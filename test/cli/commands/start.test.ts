@@ -142,6 +142,30 @@ test('the final line is what status says then, and a service that has given up m
   assert.match(stderr, /db could not be started: it gave up/);
 });
 
+for (const [end, error] of [
+  [{ exit_code: 3 }, 'it ended with exit code 3; it is tried again'],
+  [{ exit_code: 139, signal: 'SIGSEGV' }, 'it ended with SIGSEGV; it is tried again'],
+  [{ error: 'the guest panicked' }, 'the guest panicked; it is tried again'],
+  [{ exit_code: 0 }, null],
+] as const) {
+  test(`a service that waits for its restart after ${JSON.stringify(end)} has ${error === null ? '' : 'not '}started`, async (t) => {
+    const web = makeService({ name: 'web' });
+    const restarts_at = new Date(Date.now() + 3_600_000).toISOString();
+    const now = { ...web, status: 'Starting', restarts_at, last_lines: ['bye'], ...end };
+    const home = await makeTempDir(t);
+    await writeFile(join(home, 'monocore.toml'), CONFIG);
+    await startFakeDaemon(t, home, {
+      'POST /v1/services/start': (response) => sendJson(response, { services: [makeOutcome(web)] }),
+      'GET /v1/services': (response) => sendJson(response, { services: [now] }),
+    });
+    const { exitCode, stdout, stderr } = await runCli(['--home', home, 'start', 'web'], { cwd: home });
+    assert.equal(exitCode, error === null ? 0 : 1);
+    assert.match(stdout.toString(), /web: restarting in /);
+    const failure = `monocore: web could not be started: ${error}\n  last output:\n    bye\n`;
+    assert.equal(stderr, error === null ? '' : failure);
+  });
+}
+
 test('a service that cannot be started makes the exit code 1, with its error and its last lines', async (t) => {
   const { run } = await prepare(t, (response) =>
     sendJson(response, {
