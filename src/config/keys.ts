@@ -14,6 +14,7 @@ import {
   type HomeLogSettings,
   LogCompressionSchema,
   LogFormatSchema,
+  LogLevelSchema,
   type LogSettings,
   OnFullSchema,
 } from '../protocol/log-settings.ts';
@@ -88,6 +89,11 @@ const LOG_KEYS = {
     'lines as text, or a JSON object a line in the shape of pino',
     type.choice(LogFormatSchema.options, 'is not a log format'),
     DEFAULT_LOG_SETTINGS.format,
+  ),
+  stderr_level: defaulted(
+    'level of the records of stderr, for programs that write all their messages there',
+    type.choice(LogLevelSchema.options, 'is not a level'),
+    DEFAULT_LOG_SETTINGS.stderr_level,
   ),
   max_size: defaulted(
     'size of a file; the newline that crosses it ends the file',

@@ -16,9 +16,14 @@ export const LogCompressionSchema = v.picklist(['none', 'gzip']);
  */
 export const OnFullSchema = v.picklist(['block', 'drop']);
 
+/** Levels of records, from the most to the least severe. */
+export const LogLevelSchema = v.picklist(['error', 'warn', 'info', 'debug']);
+
 /** Settings of a service, which apply to each of its streams. */
 export const LogSettingsSchema = v.object({
   format: LogFormatSchema,
+  /** Level of the records of stderr. */
+  stderr_level: v.optional(LogLevelSchema, 'error'),
   /** Size after which a file is rotated, at the next newline. */
   max_size_bytes: amount(1),
   /** Age after which a file is rotated, measured from its first record when a new one arrives; null for never. */
@@ -44,6 +49,7 @@ export type LogSettings = v.InferOutput<typeof LogSettingsSchema>;
  */
 export const DEFAULT_LOG_SETTINGS: LogSettings = Object.freeze({
   format: 'text',
+  stderr_level: 'error',
   max_size_bytes: 10 * MIB,
   max_age_ms: null,
   keep_files: null,

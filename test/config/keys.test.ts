@@ -66,6 +66,7 @@ retries = 1
 start_period = "1s"
 [service.log]
 format = "json"
+stderr_level = "info"
 max_size = "1MiB"
 max_age = "1d"
 keep = 1

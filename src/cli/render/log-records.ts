@@ -134,15 +134,18 @@ const NAME_COLORS = [
 
 /** Colours the head of a text record; returns any other line unchanged. */
 export function decorateRecord(record: string, colors: Colors): string {
-  return record.replace(TEXT_HEAD, (_head, time: string, level: LevelName, plus: string, service: string) => {
-    const paintLevel = { INFO: String, ERROR: colors.red, WARN: colors.yellow, DEBUG: colors.dim }[level];
-    return `${colors.dim(time)} ${paintLevel(level)}${plus} ${paintName(service, colors)} `;
-  });
+  return record.replace(
+    TEXT_HEAD,
+    (_head, time: string, level: LevelName, plus: string, service: string, mark = '') => {
+      const paintLevel = { INFO: String, ERROR: colors.red, WARN: colors.yellow, DEBUG: colors.dim }[level];
+      return `${colors.dim(time)} ${paintLevel(level)}${plus} ${paintName(service, mark, colors)} `;
+    },
+  );
 }
 
-/** Colours a name, with the same colour in every run. */
-function paintName(name: string, colors: Colors): string {
+/** Colours a name and its mark, with the same colour in every run. */
+function paintName(name: string, mark: string, colors: Colors): string {
   let hash = 0;
   for (let index = 0; index < name.length; index++) hash = (hash * 31 + name.charCodeAt(index)) >>> 0;
-  return colors[NAME_COLORS[hash % NAME_COLORS.length]!](`[${name}]`);
+  return colors[NAME_COLORS[hash % NAME_COLORS.length]!](`[${name}${mark}]`);
 }

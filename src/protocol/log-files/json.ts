@@ -14,7 +14,9 @@ import {
   gapText,
   type LogRecord,
   levelOf,
+  levelOfOrigin,
   type RecordFormat,
+  type RecordOrigin,
   type RepairOptions,
 } from './record.ts';
 
@@ -25,8 +27,9 @@ const COMMA = 0x2c;
 const MAX_TIME_MS = 8.64e15;
 
 /** Start of a record. Service names never need escapes. */
-function head({ service, stream }: StreamId, epochMs: number): string {
-  return `{"level":${levelOf(stream).number},"time":${epochMs},"service":"${service}","stream":"${stream}","msg":"`;
+function head(origin: RecordOrigin, epochMs: number): string {
+  const { service, stream } = origin;
+  return `{"level":${levelOfOrigin(origin).number},"time":${epochMs},"service":"${service}","stream":"${stream}","msg":"`;
 }
 
 function notice({ service, stream }: StreamId, gap: Gap, epochMs: number): string {

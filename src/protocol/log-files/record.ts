@@ -6,7 +6,7 @@ import type { StreamId, StreamName } from './names.ts';
 /** Line feed, which ends a record in every format. */
 export const LF = 10;
 /**
- * Maximum length of a head in any format; with a service name of 63 bytes, heads have 104 bytes in text and 142 in
+ * Maximum length of a head in any format; with a service name of 63 bytes, heads have 110 bytes in text and 142 in
  * JSON.
  */
 export const MAX_HEAD_BYTES = 160;
@@ -33,6 +33,16 @@ const LEVEL_OF = { stdout, stderr, console, none } as const;
 /** Level of the records of a stream; null for monocore's own records. */
 export function levelOf(stream: StreamName | null): (typeof LEVELS)[number] {
   return LEVEL_OF[stream ?? 'none'];
+}
+
+/** Stream, with the level of its records where the config chooses another one. */
+export interface RecordOrigin extends StreamId {
+  readonly level?: LevelName | undefined;
+}
+
+/** Level of the records of a stream as the config has it. */
+export function levelOfOrigin({ stream, level }: RecordOrigin): (typeof LEVELS)[number] {
+  return LEVELS.find(({ name }) => name === level) ?? levelOf(stream);
 }
 
 /** Parsed record. A field is null if the record does not contain it. */
@@ -65,7 +75,7 @@ export function gapText({ lines, bytes, reason }: Gap): string {
 }
 
 export interface RepairOptions {
-  readonly id: StreamId;
+  readonly id: RecordOrigin;
   /** True if the stream that wrote the file continues: its next bytes belong to the line of the last record. */
   readonly continues: boolean;
   readonly nowMs: number;
@@ -99,7 +109,7 @@ export interface RecordFormat {
   /** Null if the body is the unmodified line, which can then be written in parts as it arrives. */
   readonly body: BodyEncoder | null;
   /** Head of a record, in ASCII. `isContinued` is for formats that mark records that continue the previous one. */
-  head(id: StreamId, epochMs: number, isContinued: boolean): string;
+  head(id: RecordOrigin, epochMs: number, isContinued: boolean): string;
   /** Record of monocore itself about dropped output, with its newline. */
   notice(id: StreamId, gap: Gap, epochMs: number): string;
   /** Encodes a parsed record, without its newline, one character per byte. */

@@ -7,13 +7,25 @@
  */
 import { isoTime } from '../../lib/clock.ts';
 import type { StreamId } from './names.ts';
-import { type Gap, gapText, LEVELS, type LogRecord, levelOf, type RecordFormat } from './record.ts';
+import {
+  type Gap,
+  gapText,
+  LEVELS,
+  type LogRecord,
+  levelOf,
+  levelOfOrigin,
+  type RecordFormat,
+  type RecordOrigin,
+} from './record.ts';
 
-/** Head of a text record: time, level, continuation mark and service. */
-export const TEXT_HEAD = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (INFO|ERROR|DEBUG|WARN)(\+?) \[([^\]]*)\] /;
+/** Head of a text record: time, level, continuation mark, service and `.stderr` where the level does not say so. */
+export const TEXT_HEAD =
+  /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (INFO|ERROR|DEBUG|WARN)(\+?) \[([^\]]*?)(\.stderr)?\] /;
 const TIME_BYTES = 24;
-/** Longest head: time, `ERROR+`, and a service name of 63 characters. */
-const MAX_HEAD_BYTES = 104;
+/** Mark behind the name of the service where the level is not that of the stream. No name has a dot. */
+const STDERR_MARK = '.stderr';
+/** Longest head: time, `ERROR+`, a service name of 63 characters, and the mark. */
+const MAX_HEAD_BYTES = 104 + STDERR_MARK.length;
 /** Length of `ERROR+ [`. */
 const MAX_LEVEL_BYTES = 8;
 
@@ -34,8 +46,15 @@ function timeText(epochMs: number): string {
   return cachedTime;
 }
 
-function head({ service, stream }: StreamId, epochMs: number, isContinued: boolean): string {
-  return `${timeText(epochMs)} ${levelOf(stream).name}${isContinued ? '+' : ''} [${service}] `;
+function head(origin: RecordOrigin, epochMs: number, isContinued: boolean): string {
+  const level = levelOfOrigin(origin);
+  const mark = markOf(level.number, origin.stream);
+  return `${timeText(epochMs)} ${level.name}${isContinued ? '+' : ''} [${origin.service}${mark}] `;
+}
+
+/** `.stderr` for a record of stderr that has another level than ERROR. */
+function markOf(level: number | null, stream: string | null): string {
+  return stream === 'stderr' && level !== levelOf('stderr').number ? STDERR_MARK : '';
 }
 
 function notice({ service }: StreamId, gap: Gap, epochMs: number): string {
@@ -46,25 +65,32 @@ function notice({ service }: StreamId, gap: Gap, epochMs: number): string {
  * Encodes a record. A newline in the text, from a JSON record of another program, is made visible, because it would end
  * the record.
  */
-function encode({ level, timeMs, service, text, isContinued }: LogRecord): string {
+function encode({ level, timeMs, service, stream, text, isContinued }: LogRecord): string {
   const line = text.replaceAll('\n', '\\n');
   if (timeMs === null) return line;
   const name = LEVELS.find(({ number }) => number === level)?.name ?? level;
-  const start = `${isoTime(timeMs)} ${name}${isContinued ? '+' : ''} [${service}] `;
+  const start = `${isoTime(timeMs)} ${name}${isContinued ? '+' : ''} [${service}${markOf(level, stream)}] `;
   return Buffer.from(start).toString('latin1') + line;
 }
 
 function parse(record: string): LogRecord | null {
   const match = TEXT_HEAD.exec(record);
   if (!match) return null;
-  const [start, time, name, plus, service] = match as unknown as [string, string, string, string, string];
+  const [start, time, name, plus, service, mark] = match as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string?,
+  ];
   const level = LEVELS.find((candidate) => candidate.name === name)!;
   const epochMs = Date.parse(time);
   return {
     level: level.number,
     timeMs: Number.isNaN(epochMs) ? null : epochMs,
     service,
-    stream: level.stream,
+    stream: mark === undefined ? level.stream : 'stderr',
     text: record.slice(start.length),
     isContinued: plus === '+',
     isPartial: false,
@@ -97,7 +123,7 @@ function textStart(bytes: Buffer, from: number, to: number): number {
 function repair(
   tail: Buffer,
   isTorn: boolean,
-  { id, nowMs }: { readonly id: StreamId; readonly nowMs: number },
+  { id, nowMs }: { readonly id: RecordOrigin; readonly nowMs: number },
 ): string {
   if (!isTorn) return '';
   for (const isContinued of [false, true]) {

@@ -368,6 +368,7 @@ describe('log settings', () => {
 
       [service.log]
       format = "json"
+      stderr_level = "warn"
       max_size = "1MiB"
       max_age = "1d"
       keep = 5
@@ -385,6 +386,7 @@ describe('log settings', () => {
     assert.deepEqual(v.parse(ConfigSchema, config), config);
     assert.deepEqual(config.services[0]?.log, {
       format: 'json',
+      stderr_level: 'warn',
       max_size_bytes: 2 ** 20,
       max_age_ms: 86_400_000,
       keep_files: 5,

@@ -11,7 +11,7 @@ import {
   repairTail,
 } from '../../../src/protocol/log-files/formats.ts';
 import { STREAM_NAMES } from '../../../src/protocol/log-files/names.ts';
-import { MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.ts';
+import { LEVELS, MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.ts';
 import { TEXT_HEAD } from '../../../src/protocol/log-files/text.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../workers/logs/format/framers.ts';
@@ -217,4 +217,42 @@ test('the text of a torn JSON record is the part that is there', () => {
   for (let length = JSON_HEAD.length; length < whole.length; length += 1) {
     assert.ok(text.startsWith(textOf(whole.slice(0, length))), `${length} bytes`);
   }
+});
+
+test('records of stderr with another level keep their stream, in every format and from one to another', () => {
+  for (const name of NAMES) {
+    const format = LOG_FORMATS[name];
+    for (const { name: level, number } of LEVELS) {
+      const origin = { service: 'web', stream: 'stderr', level } as const;
+      const memory = new FrameMemory();
+      const framer = createFramer(name, { memory, id: origin, maxLineBytes: 1000 });
+      memory.bytes.write('hello\n', INPUT_START, 'latin1');
+      framer.frame(INPUT_START, INPUT_START + 6, NOW_MS);
+      const record = memory.output.toString('latin1', memory.outputStart, memory.outputEnd - 1);
+      const parsed = format.parse(record)!;
+      assert.deepEqual([parsed.level, parsed.service, parsed.stream, parsed.text], [number, 'web', 'stderr', 'hello']);
+      assert.equal(format.text(Buffer.from(record), 0, record.length), 'hello');
+      for (const other of Object.values(LOG_FORMATS)) {
+        assert.deepEqual(other.parse(other.encode(parsed)), parsed);
+      }
+      const longest = format.head({ ...origin, service: LONGEST_NAME }, NOW_MS, true);
+      assert.ok(longest.length <= MAX_HEAD_BYTES);
+      assert.equal(format.text(Buffer.from(`${longest}hello`), 0, longest.length + 5).slice(-5), 'hello');
+      // What a crash cut off in the head is completed.
+      const head = format.head(origin, NOW_MS, false);
+      for (let length = 1; length < head.length; length += 1) {
+        const tail = head.slice(0, length);
+        const whole = tail + repairTail(Buffer.from(tail), { id: origin, continues: false, nowMs: NOW_MS }).toString();
+        assert.equal(format.parse(whole.trimEnd().concat(name === 'text' ? ' ' : ''))?.level, number, whole);
+      }
+    }
+  }
+  assert.equal(
+    LOG_FORMATS.text.head({ service: 'web', stream: 'stderr', level: 'INFO' }, NOW_MS, false),
+    `${TIME} INFO [web.stderr] `,
+  );
+  assert.equal(
+    LOG_FORMATS.text.head({ service: 'web', stream: 'stderr', level: 'ERROR' }, NOW_MS, false),
+    `${TIME} ERROR [web] `,
+  );
 });

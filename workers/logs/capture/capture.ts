@@ -3,6 +3,7 @@
 import type { Clock } from '../../../src/lib/clock.ts';
 import { repairTail } from '../../../src/protocol/log-files/formats.ts';
 import type { Position, StreamId } from '../../../src/protocol/log-files/names.ts';
+import type { LevelName, RecordOrigin } from '../../../src/protocol/log-files/record.ts';
 import type { HeldItem, HeldOutput, LogEvent, StreamSource } from '../../../src/protocol/logs.ts';
 import { type FrameMemory, type Framer, INPUT_START } from '../format/framer.ts';
 import { createFramer } from '../format/framers.ts';
@@ -38,6 +39,7 @@ export class Capture implements WriterEvents {
   readonly #options: CaptureOptions;
   readonly #pipe: PipeReader;
   readonly #file: RollingFile;
+  readonly #origin: RecordOrigin;
   readonly #framer: Framer;
   readonly #writer: StreamWriter;
   /** Null if nobody wants it. */
@@ -67,6 +69,8 @@ export class Capture implements WriterEvents {
     const { service, stream, fd, settings, held = null } = source;
     const id: StreamId = { service, stream };
     this.id = id;
+    const level = stream === 'stderr' ? (settings.stderr_level.toUpperCase() as LevelName) : undefined;
+    this.#origin = { ...id, level };
     this.#options = options;
     this.#file = new RollingFile({
       logDir,
@@ -82,7 +86,7 @@ export class Capture implements WriterEvents {
     this.#partialLine = source.tellsPartialLines
       ? new PartialLine(clock, (text) => post({ type: 'partial-line', ...id, text }))
       : null;
-    const framer = createFramer(settings.format, { memory, id, maxLineBytes: settings.max_line_bytes });
+    const framer = createFramer(settings.format, { memory, id: this.#origin, maxLineBytes: settings.max_line_bytes });
     this.#framer = framer;
     const onFull = settings.on_full;
     this.#writer = new StreamWriter({ memory, framer, file: this.#file, disk, clock, onFull, events: this });
@@ -196,7 +200,7 @@ export class Capture implements WriterEvents {
    */
   #repair(lastRecord: Buffer, nowMs: number): Buffer {
     const { continues = false, held } = this.#options.source;
-    const repair = repairTail(lastRecord, { id: this.id, continues, nowMs });
+    const repair = repairTail(lastRecord, { id: this.#origin, continues, nowMs });
     // If the previous thread had opened a file, its queue already contains records.
     if (continues && repair.length > 0 && !held?.place) this.#framer.continueLine();
     return repair;

@@ -8,8 +8,12 @@
  * byte. A record with level WARN (40) comes from monocore itself: it reports output that was dropped at that point.
  */
 
-import type { StreamId } from '../../../src/protocol/log-files/names.ts';
-import { type Gap, MAX_HEAD_BYTES, type RecordFormat } from '../../../src/protocol/log-files/record.ts';
+import {
+  type Gap,
+  MAX_HEAD_BYTES,
+  type RecordFormat,
+  type RecordOrigin,
+} from '../../../src/protocol/log-files/record.ts';
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import { openSimdFramer, type SimdFramer } from './simd-framer.ts';
 
@@ -117,6 +121,6 @@ export interface Framer {
 export interface FramerOptions {
   readonly memory: FrameMemory;
   readonly format: RecordFormat;
-  readonly id: StreamId;
+  readonly id: RecordOrigin;
   readonly maxLineBytes: number;
 }
