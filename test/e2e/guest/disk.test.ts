@@ -47,6 +47,7 @@ it('a disk keeps what was written before a stop, and what was synced before the 
     const stdout = guest.read('stdout');
     const stderr = guest.read('stderr');
     guest.read('console');
+    await guest.event('job-started');
     await eventually('the data to be synced', () => stderr.endsWith('synced\n'));
     await end(guest);
     await guest.event('process-ended');

@@ -25,6 +25,8 @@ it('every stop signal reaches the command, and one that ended it is no lack of m
   const traps = names.map((name) => `trap 'echo ${name}' ${name.slice(3)}`).join('\n');
   const guest = await launchGuest(t, scriptService('signalled', `${traps}\necho ready\nwhile :; do sleep 0.05; done`));
   const stdout = guest.read('stdout');
+  // On a loaded host a boot takes most of the time that a wait has.
+  await guest.event('job-started');
   await eventually('the command', () => stdout.endsWith('ready\n'));
   for (const name of names) {
     guest.vm.signalJob(name);
@@ -33,11 +35,11 @@ it('every stop signal reaches the command, and one that ended it is no lack of m
   // Without a disk or a shared root the service has the root of the guest itself.
   const probe: VmProbe = { type: 'exec', command: ['test', '-e', '/run/state'] };
   const never = new AbortController().signal;
-  assert.equal((await guest.vm.probe(probe, 10_000, never)).detail, 'exit code 0');
+  assert.equal((await guest.vm.probe(probe, 60_000, never)).detail, 'exit code 0');
   // This one runs out of memory, which is not why the command ends. The memory is that of a group of its own: where the
   // whole guest has none left, the kernel may kill the command, too.
   const hungry: VmProbe = { type: 'exec', command: ['sh', '-c', EAT_MEMORY_OF_OWN_GROUP] };
-  assert.equal((await guest.vm.probe(hungry, 30_000, never)).detail, 'exit code 137');
+  assert.equal((await guest.vm.probe(hungry, 60_000, never)).detail, 'exit code 137');
   guest.vm.signalJob('SIGKILL');
   const exited = { type: 'job-exited', exit: { code: 137, signal: 'SIGKILL' }, oomKilled: false };
   assert.deepEqual(await guest.event('job-exited'), exited);
@@ -75,6 +77,7 @@ it('a guest whose kernel panicked while nobody listened waits to be found', asyn
   const guest = await host.launch(service);
   const console = guest.read('console');
   const stdout = guest.read('stdout');
+  await guest.event('job-started');
   await eventually('the command', () => stdout.endsWith('ready\n'));
   (guest.vm as QemuVm).monitor.qmp.close();
   guest.vm.signalJob('SIGUSR1');
