@@ -64,7 +64,7 @@ const FILE = option(
 );
 const ALL = option('--all', 'all services of the home, of every project');
 const PROFILE = option('--profile <name>', 'include services with this profile; may be repeated', collectOption);
-const TIMEOUT = option('-t, --timeout <seconds>', 'time that services get to stop by themselves', parseTimeoutOption);
+const TIMEOUT = option('-t, --timeout <seconds>', 'time for services to stop by themselves', parseTimeoutOption);
 const JSON_OUTPUT = option('--json', 'print JSON');
 const MAX_IMAGE_SIZE = option(
   '--max-image-size <size>',
@@ -100,7 +100,7 @@ export const VERBS: readonly VerbRow[] = [
       option('--prune', 'stop running services of the project that the config does not declare'),
       option('--take-over', 'move services of other projects that have the same names into this one'),
       option('--atomic', 'if a service fails, restore what ran before'),
-      option('--dry-run', 'print what would be done, and do nothing'),
+      option('--dry-run', 'print what would be done, without doing it'),
     ],
     load: async () => (await import('./commands/start.ts')).start,
   },
@@ -253,7 +253,7 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'daemon run',
     summary: 'run the daemon in the foreground, for systemd and other service managers',
-    options: [...DAEMON_SETTINGS, option('--background', 'report a failed start in a form for programs').hideHelp()],
+    options: [...DAEMON_SETTINGS, option('--background', 'report a failed start as JSON, for programs').hideHelp()],
     load: async () => (await import('./commands/daemon/run.ts')).daemonRun,
   },
   {

@@ -86,7 +86,7 @@ function tables<K extends KeyTable>(header: string, keys: K): TablesType<K> {
 
 const LOG_KEYS = {
   format: defaulted(
-    'lines as text, or a JSON object a line in the shape of pino',
+    'lines as text, or one JSON object per line in the style of pino',
     type.choice(LogFormatSchema.options, 'is not a log format'),
     DEFAULT_LOG_SETTINGS.format,
   ),
@@ -96,26 +96,24 @@ const LOG_KEYS = {
     DEFAULT_LOG_SETTINGS.stderr_level,
   ),
   max_size: defaulted(
-    'size of a file; the newline that crosses it ends the file',
+    'size at which a file is rotated, at the next newline',
     amount.size(MIN_LOG_FILE_BYTES, MAX_LOG_FILE_BYTES),
     DEFAULT_LOG_SETTINGS.max_size_bytes,
   ),
-  max_age: optional(
-    'age of a file; the first line after it begins another one',
-    amount.duration(SECOND_MS, MAX_AGE_MS, '7d'),
-    { unset: NO_LIMIT },
-  ),
-  keep: optional('number of finished files of each stream that are kept', amount.count('a number of files'), {
+  max_age: optional('age at which a file is rotated, by the next line', amount.duration(SECOND_MS, MAX_AGE_MS, '7d'), {
+    unset: NO_LIMIT,
+  }),
+  keep: optional('number of finished files to keep of each stream', amount.count('a number of files'), {
     field: 'keep_files',
     unset: NO_LIMIT,
   }),
   keep_total: defaulted(
-    'size of all log files of the service together; the oldest finished files are removed first',
+    'total size of the log files of the service; the oldest finished files are removed first',
     amount.sizeOr('unlimited', MIN_LOG_FILE_BYTES, '1GiB'),
     DEFAULT_LOG_SETTINGS.keep_total_bytes,
   ),
   keep_for: defaulted(
-    'time that a finished file is kept after its last line',
+    'time to keep a finished file after its last line',
     amount.durationOr('forever', SECOND_MS, MAX_AGE_MS, '7d'),
     DEFAULT_LOG_SETTINGS.keep_for_ms,
   ),
@@ -125,12 +123,12 @@ const LOG_KEYS = {
     DEFAULT_LOG_SETTINGS.compress,
   ),
   compress_delay: defaulted(
-    'time from the end of a file to its compression, in which shippers read it',
+    'time between the end of a file and its compression, so that shippers can read it',
     amount.duration(0, DAY_MS, '1m'),
     DEFAULT_LOG_SETTINGS.compress_delay_ms,
   ),
   max_line: defaulted(
-    'length of a line; a longer one becomes several records',
+    'maximum length of a line; a longer one is split into several records',
     amount.size(KIB, MAX_LOG_LINE_BYTES, '256KiB'),
     DEFAULT_LOG_SETTINGS.max_line_bytes,
   ),
@@ -144,30 +142,30 @@ const LOG_KEYS = {
 export const HEALTH_KEYS = {
   tcp: optional('port of the guest that must accept a connection', TcpProbe, { field: 'probe' }),
   http: optional('page in the guest that must answer with a status from 200 to 399', HttpProbe, { field: 'probe' }),
-  exec: optional('command in the guest that must end with status 0', ExecProbe, { field: 'probe' }),
+  exec: optional('command in the guest that must exit with code 0', ExecProbe, { field: 'probe' }),
   log_line: optional(
-    'pattern of a line that the service prints, also one without a newline; healthy from then on',
+    'pattern for a line of output, with or without a newline; once it matches, the service is healthy',
     LogLineProbe,
     {
       field: 'probe',
     },
   ),
-  interval: defaulted('time from one probe to the next', amount.duration(100, DAY_MS, '10s'), 10 * SECOND_MS),
-  timeout: defaulted('time after which a probe has failed', amount.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS),
+  interval: defaulted('interval between probes', amount.duration(100, DAY_MS, '10s'), 10 * SECOND_MS),
+  timeout: defaulted('time after which a probe counts as failed', amount.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS),
   start_period: defaulted(
-    'time after the start in which failures do not count',
+    'time after the start during which failures do not count',
     amount.duration(0, DAY_MS, '10s'),
     10 * SECOND_MS,
   ),
   retries: defaulted(
-    'failures in a row that make the service unhealthy',
+    'number of consecutive failures that make the service unhealthy',
     amount.integer(1, 1000, 'a number of failures in a row,'),
     3,
   ),
 } satisfies KeyTableOf<HealthCheck>;
 
 const DEPENDENCY_KEYS = {
-  service: required('name of the service that must come first', type.scalar(type.Text, 'the name of a [[service]]')),
+  service: required('name of the service to wait for', type.scalar(type.Text, 'the name of a [[service]]')),
   condition: defaulted(
     'state that the other service must have reached',
     type.choice(ConditionSchema.options, 'is not a condition'),
@@ -185,7 +183,7 @@ const Dependencies: EntriesType<typeof DEPENDENCY_KEYS> = {
 
 const GROUP_VOLUME_KEYS = {
   name: required('name of the volume', type.scalar(type.Text, 'the name of a [[group.volume]]')),
-  mount: optional('part of the volume, and its place in the guest', GroupMount, { unset: 'all of it' }),
+  mount: optional('part of the volume, and its path in the guest', GroupMount, { unset: 'all of it' }),
 };
 
 const GroupVolumes: EntriesType<typeof GROUP_VOLUME_KEYS> = {
@@ -200,12 +198,12 @@ const GroupVolumes: EntriesType<typeof GROUP_VOLUME_KEYS> = {
 export const SERVICE_KEYS = {
   name: required('name of the service', type.scalar(type.ServiceName, NAME), { change: 'services' }),
   replicas: optional(
-    'number of services that are alike: `web-1`, `web-2` and so on; `web` stands for all of them',
-    amount.integer(1, MAX_REPLICAS, 'a number of services that are alike,'),
+    'number of identical services: `web-1`, `web-2` and so on; `web` means all of them',
+    amount.integer(1, MAX_REPLICAS, 'a number of identical services,'),
     { field: null, otherNames: ['scale'], change: 'services', unset: 'one service, without a number' },
   ),
   profiles: defaulted(
-    'profiles, one of which must be chosen for the service to be there, unless it is named or needed',
+    'profiles that include the service; without any, or if it is named or needed by another service, it is always included',
     type.scalar(type.list(type.Name), 'an array of names such as ["dev"]'),
     [],
     { field: null, change: 'services' },
@@ -223,16 +221,16 @@ export const SERVICE_KEYS = {
     { inherited: true },
   ),
   rootfs: optional(
-    'directory of the host to boot from; the guest sees it below a layer of its own and cannot change it',
+    'host directory with the root file system; changes of the guest go to a layer above it and never into it',
     type.scalar(type.hostPath, 'the path of a directory'),
     { inherited: true, needs: 'images' },
   ),
-  image: optional('image to boot from in the place of `rootfs`, pulled at the first start', type.ImageName, {
+  image: optional('image to boot from instead of a `rootfs`; pulled at the first start', type.ImageName, {
     alias: 'base',
     inherited: true,
     needs: 'images',
   }),
-  command: optional('program that the service is, and its first arguments; required without an `image`', Command, {
+  command: optional('program to run, and its first arguments; required without an `image`', Command, {
     otherNames: ['entrypoint', 'cmd'],
     unset: "the image's",
   }),
@@ -246,13 +244,13 @@ export const SERVICE_KEYS = {
     { inherited: true, otherNames: ['environment'], difference: { noun: 'variables' } },
   ),
   env_file: defaulted(
-    'files of `NAME=value` lines, of which later ones win; `envs` wins over them',
+    'files of `NAME=value` lines; later files override earlier ones, and `envs` overrides all of them',
     type.HostPaths,
     [],
     { field: null, inherited: true },
   ),
   group_envs: defaulted(
-    'tables of variables that it takes from its group',
+    'tables of variables that it uses from its group',
     type.scalar(type.list(type.Text), 'an array of names of [[group.env]]'),
     [],
     { field: null },
@@ -268,22 +266,22 @@ export const SERVICE_KEYS = {
     otherNames: ['memory', 'mem_limit'],
   }),
   port: optional(
-    'port of the host that leads to a port of the guest; it is bound on its own address (`"0.0.0.0:80:80"`: on all of the host), else on that of the group, else on 127.0.0.1',
+    'host port that is forwarded to a guest port; bound to the address in front of it (`"0.0.0.0:80:80"`: all addresses of the host), or else to that of the group, or else to 127.0.0.1',
     PortMapping,
     { field: null, needs: 'ports' },
   ),
-  ports: defaulted('several of them', PortMappings, [], { needs: 'ports' }),
-  volumes: defaulted('directories and files of the host that the guest sees and changes', Volumes, [], {
+  ports: defaulted('several port mappings', PortMappings, [], { needs: 'ports' }),
+  volumes: defaulted('host directories and files to share with the guest', Volumes, [], {
     needs: 'files',
     otherNames: ['mounts'],
     difference: { noun: 'volumes', by: 'guest' },
   }),
   group_volumes: nested(
-    'volumes that it takes from its group; its own win at the same place of the guest',
+    'volumes that it uses from its group; its own take precedence at the same path of the guest',
     GroupVolumes,
     { field: null, needs: 'files' },
   ),
-  secrets: defaulted('files of the host that the guest has as `/run/secrets/NAME`, in memory', Secrets, [], {
+  secrets: defaulted('host files that appear in the guest as `/run/secrets/NAME`, in memory', Secrets, [], {
     needs: 'files',
     difference: { noun: 'secrets', by: 'name' },
   }),
@@ -298,28 +296,28 @@ export const SERVICE_KEYS = {
     { inherited: true },
   ),
   stop_signal: optional(
-    'signal that asks the command to end: by default the one of the image, else TERM',
+    'signal that asks the command to end; by default that of the image, or else TERM',
     type.StopSignal,
     { inherited: true, unset: 'the default' },
   ),
   restart: defaulted(
-    'when the service is started again after it ended by itself',
+    'when to restart the service after it has ended by itself',
     type.choice(RestartWhenSchema.options, 'is not a restart policy'),
     DEFAULT_RESTART_SETTINGS.when,
     { field: 'restart.when', inherited: true },
   ),
   max_restarts: optional(
-    'restarts in a row before it counts as failed',
+    'number of consecutive restarts before it counts as failed',
     amount.integer(1, 1_000_000, 'a number of restarts in a row,'),
     { field: 'restart.max_restarts', inherited: true, onlyWith: 'restarts', unset: NO_LIMIT },
   ),
   restart_reset: defaulted(
-    'length of a run after which the row of restarts begins anew',
+    'length of a run that resets the count of consecutive restarts',
     amount.duration(SECOND_MS, DAY_MS, '1m'),
     DEFAULT_RESTART_SETTINGS.reset_ms,
     { field: 'restart.reset_ms', inherited: true, onlyWith: 'restarts' },
   ),
-  max_memory: optional('resident memory of its processes at which it is restarted', amount.HostMemory, {
+  max_memory: optional('resident memory of its processes above which it is restarted', amount.HostMemory, {
     field: 'restart.max_memory_bytes',
     inherited: true,
     unset: NO_LIMIT,
@@ -332,50 +330,50 @@ export const SERVICE_KEYS = {
     { inherited: true, onlyWith: 'healthcheck' },
   ),
   disk: defaulted(
-    'size of the disk that keeps what the guest writes until `remove`; `"none"` keeps it in memory',
+    'size of the disk, which keeps data of the guest until `remove`; `"none"` keeps it in memory',
     amount.Disk,
     DEFAULT_DISK_MIB,
     { inherited: true, needs: 'disk' },
   ),
   user: optional(
-    'user that the command runs as: `user` or `user:group` of the guest, else of the image; for a plain process a user of the host',
+    'user that runs the command: `user` or `user:group` in the guest, by default that of the image; for a plain process a host user',
     type.CommandUser,
     { inherited: true, unset: 'the default' },
   ),
-  host_user: optional('user of the host that the VM process runs as; the daemon must be root', type.HostUser, {
+  host_user: optional('host user that runs the VM process; the daemon must run as root', type.HostUser, {
     inherited: true,
     needs: 'guest',
     unset: "the daemon's",
   }),
-  open_files: optional('most open files of the VM process', amount.integer(MIN_OPEN_FILES, MAX_OPEN_FILES), {
+  open_files: optional('limit on open files of the VM process', amount.integer(MIN_OPEN_FILES, MAX_OPEN_FILES), {
     inherited: true,
     otherNames: ['ulimits'],
     unset: "the daemon's",
   }),
   cpu_shares: optional(
-    'weight against other services when processors are short',
-    amount.integer(...CPU_SHARES, 'a number', ', 1024 being the usual'),
+    'CPU weight relative to other services when processors are busy',
+    amount.integer(...CPU_SHARES, 'a number', '; 1024 is the usual value'),
     { inherited: true, unset: 'the default' },
   ),
   log: nested('log files of the service', table('[service.log]', LOG_KEYS), { inherited: true }),
 } satisfies KeyTableOf<Service>;
 
 const GROUP_ENV_KEYS = {
-  name: required('name, by which services take the variables', type.scalar(type.Name, NAME)),
+  name: required('name by which services refer to the variables', type.scalar(type.Name, NAME)),
   envs: required('variables', Variables),
 };
 
 const GROUP_VOLUME_TABLE_KEYS = {
   name: required(
-    'name, by which services take the volume',
-    type.scalar(type.Name, 'a name, by which services take the volume'),
+    'name by which services refer to the volume',
+    type.scalar(type.Name, 'a name by which services refer to the volume'),
   ),
   path: required('file or directory of the host', HostPlace),
 };
 
 const GROUP_KEYS = {
   name: required('name of the group', type.scalar(type.Name, NAME)),
-  address: optional('address of the host that ports of its services are bound on', BindAddress, {
+  address: optional('host address that ports of its services are bound to', BindAddress, {
     unset: 'one of its own, from 127.0.0.2 on',
   }),
   envs: defaulted('variables of all its services', Variables, {}, { field: null }),
@@ -396,16 +394,16 @@ export const DEFAULT_KEYS: KeyTable = Object.fromEntries(
 );
 
 const LOGS_KEYS = {
-  keep_total: optional('size of all log files of the home together', amount.size(MIN_LOG_FILE_BYTES), {
+  keep_total: optional('total size of all log files of the home', amount.size(MIN_LOG_FILE_BYTES), {
     change: 'live',
     unset: NO_LIMIT,
   }),
 } satisfies KeyTableOf<HomeLogSettings>;
 
 const IMAGE_KEYS = {
-  insecure_registries: defaulted('registries that are asked by plain HTTP', type.Registries, [], { change: 'live' }),
+  insecure_registries: defaulted('registries to contact over plain HTTP', type.Registries, [], { change: 'live' }),
   max_image_size: defaulted(
-    'most that an image may have, as it is pulled and again unpacked',
+    'maximum size of an image, both compressed and unpacked',
     amount.size(MIB, 2 ** 50, '16GiB'),
     DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
     { change: 'live' },
@@ -415,12 +413,12 @@ const IMAGE_KEYS = {
 /** Keys at the top of the document; all others belong to tables. */
 export const DOCUMENT_KEYS = {
   $schema: optional(
-    'JSON Schema of the file, by which an editor completes keys',
+    'JSON Schema of the file, for completion in editors',
     type.scalar(type.Text, 'the address of a JSON schema'),
     { field: null, change: 'live' },
   ),
   name: optional(
-    'name of the project: its services belong to it, and to the folder of the file',
+    'name of the project to which the services belong; the project also includes the folder of the file',
     type.scalar(type.Name, NAME),
     { field: 'project.name', change: 'services', unset: 'the name of the folder' },
   ),
@@ -432,7 +430,7 @@ export const DOCUMENT_KEYS = {
   logs: nested('log files of the home', table('[logs]', LOGS_KEYS), { change: 'live' }),
   images: nested('images of the home', table('[images]', IMAGE_KEYS), { change: 'live' }),
   defaults: nested(
-    'keys for every service that does not say otherwise; `envs` and `log` are merged key by key',
+    'defaults for all services; `envs` and `log` are merged key by key',
     table('[defaults]', DEFAULT_KEYS),
     { field: null },
   ),

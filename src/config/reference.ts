@@ -4,9 +4,9 @@ import { DEFAULT_KEYS, DOCUMENT_KEYS } from './keys.ts';
 import { type AnyKey, type Change, type KeyTable, printScalar } from './schema/types.ts';
 
 const CHANGES: Readonly<Record<Change, string>> = {
-  restart: 'the services that it concerns are restarted',
-  live: 'it applies, and nothing is restarted',
-  services: 'services are created, or no longer there',
+  restart: 'the affected services are restarted',
+  live: 'it takes effect without a restart',
+  services: 'services are created, or no longer declared',
 };
 
 /** Markdown tables of all keys, one per table of the config. Pure. */
@@ -51,7 +51,7 @@ function describeMeaning({ summary, needs, inherited }: AnyKey): string {
     (isolation) => needs !== undefined && !capabilitiesOf(isolation)[needs],
   );
   const limits = lacking.map((isolation) => `not with isolation \`"${isolation}"\``);
-  return [summary, ...limits, ...(inherited ? ['may stand in `[defaults]`'] : [])].join('; ');
+  return [summary, ...limits, ...(inherited ? ['allowed in `[defaults]`'] : [])].join('; ');
 }
 
 function describeValue({ type }: AnyKey): string {
@@ -62,7 +62,7 @@ function describeValue({ type }: AnyKey): string {
 function describeDefault({ type, presence, default: value, unset = 'none' }: AnyKey): string {
   if (presence === 'required') return 'required';
   if (presence === 'optional') return unset;
-  if (type.kind === 'table') return 'those of its keys';
+  if (type.kind === 'table') return 'the defaults of its keys';
   const printed = type.kind === 'scalar' ? printScalar(type, value) : null;
   const isEmpty = printed === null || (typeof printed === 'object' && Object.keys(printed).length === 0);
   return isEmpty ? 'none' : `\`${JSON.stringify(printed)}\``;

@@ -267,7 +267,7 @@ function createDaemon(
     },
     /** Stops the services unless they should keep running, then refuses new work and ends the threads. */
     async shutDown({ services }: ShutdownRequest): Promise<void> {
-      notifier?.stopping(services === 'leave' ? 'ending, services run on' : 'stopping all services');
+      notifier?.stopping(services === 'leave' ? 'ending; services keep running' : 'stopping all services');
       if (services !== 'leave') await orchestrator.end({ suspend: services === 'suspend' });
       await close(services === 'leave' ? `ended; ${summary()}` : 'ended with all services');
     },
@@ -345,7 +345,7 @@ export async function runDaemon({ home, settings, backends = BACKENDS, hooks = {
       hooks.onServing?.((name) => crashByName(parts, name));
       if (!background) process.stderr.write(`monocore: the daemon of ${home} is ready\n`);
       const request = await shutdown.requested;
-      report('info', request.services === 'leave' ? 'ending; services run on' : 'ending with all services');
+      report('info', request.services === 'leave' ? 'ending; services keep running' : 'ending with all services');
       const ended = daemon.shutDown(request);
       if (isHurried) daemon.hurry(request);
       await ended;

@@ -19,6 +19,6 @@ export async function lockHome({ home, lock }: HomePaths): Promise<Unlock> {
   if (unlock) return unlock;
   const holder = findHolder(lock);
   const reason = `${holder === null ? 'another process' : `process ${holder}`} has its lock`;
-  const message = `a monocore daemon runs already for the home ${home}: ${reason}, so process ${process.pid} gives up`;
+  const message = `a monocore daemon is already running for the home ${home}: ${reason}; process ${process.pid} exits`;
   throw new MonocoreError('DaemonRunning', `${message}; to replace it: monocore daemon restart`);
 }

@@ -140,7 +140,7 @@ export class ServiceNotifier {
       if (this.#unsent.length > 0) delayMs = Math.min(RETRY_MS, this.#beatMs);
       this.#reported.delete('alive');
     } catch (error) {
-      this.#reportOnce('alive', `cannot give the service manager a sign of life: ${errorText(error)}`);
+      this.#reportOnce('alive', `cannot send a keep-alive to the service manager: ${errorText(error)}`);
       delayMs = Math.min(RETRY_MS, this.#beatMs);
     }
     this.#isBeating = false;

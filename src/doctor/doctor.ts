@@ -96,7 +96,7 @@ async function checkQemu(program: string): Promise<Finding> {
   const version = await readQemuVersion(program);
   const obstacle = groupObstacle(version);
   if (obstacle === null) return ok(`${program}, version ${version}`);
-  const effect = 'services of a group do not reach each other by name, and UDP ports stay closed';
+  const effect = 'services of a group cannot reach each other by name, and UDP ports stay closed';
   return warn(obstacle, `until QEMU is upgraded, ${effect}`);
 }
 
@@ -136,9 +136,9 @@ export async function checkFileSharing(
   } catch (error) {
     const [reason = ''] = ((error as { stderr?: string }).stderr?.trim() || errorTextWithPath(error)).split('\n');
     const advice =
-      'for rootfs and volumes the daemon needs unshare and mount (of util-linux) and may make mount namespaces; in a ' +
+      'for rootfs and volumes the daemon needs unshare and mount (of util-linux) and the right to create mount namespaces; in a ' +
       'container give it CAP_SYS_ADMIN';
-    return warn(`no mount namespace can be made: ${reason}`, advice);
+    return warn(`no mount namespace can be created: ${reason}`, advice);
   }
   const delay = kind === 'c' ? 'at once' : 'within a second';
   return ok(`${program}, for rootfs and volumes; guests see changes of the host ${delay}`);

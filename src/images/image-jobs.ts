@@ -144,7 +144,7 @@ export class Images {
     try {
       makePrivateFolder(this.#dir, 0o700);
     } catch (cause) {
-      throw new MonocoreError('HomeUnusable', `${this.#dir} cannot be made: ${errorText(cause)}`, { cause });
+      throw new MonocoreError('HomeUnusable', `${this.#dir} cannot be created: ${errorText(cause)}`, { cause });
     }
     const { port1, port2 } = new MessageChannel();
     const end = new AbortController();

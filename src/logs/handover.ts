@@ -58,7 +58,10 @@ export class Handover {
     if (gives === MAX_GIVES) {
       this.forget(id);
       const { service, stream: name } = id;
-      this.#report('error', `${service}: ${countBytes(held)} bytes of its ${name} are lost: log threads died of them`);
+      this.#report(
+        'error',
+        `${service}: ${countBytes(held)} bytes of its ${name} are lost: log threads crashed while writing them`,
+      );
       return null;
     }
     stream.gives += 1;

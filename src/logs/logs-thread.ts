@@ -28,7 +28,7 @@ import { WriteFailures } from './write-failures.ts';
 const OPEN_TIMEOUT_MS = 10_000;
 // A stream may be opened after its time; that must not be missed.
 const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null, openStreams: null } } as const;
-const LOST_TEXT = 'what that prints now is lost';
+const LOST_TEXT = 'what it prints from now on is lost';
 
 interface LogThreadOptions {
   /** Number of threads that share the streams; 1 by default. The first one also serves all readers. */
@@ -342,7 +342,7 @@ export class LogThread implements LogSink {
       case 'stream-held':
         // The process of a refused capture may still be running.
         if (!capture?.isRefused)
-          this.#report('warn', `${service}: a process that outlived it holds its ${stream}; ${LOST_TEXT}`);
+          this.#report('warn', `${service}: a process that outlived it holds its ${stream} open; ${LOST_TEXT}`);
         return;
       case 'lost': {
         const { bytes } = event;

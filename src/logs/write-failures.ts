@@ -47,7 +47,7 @@ export class WriteFailures {
       spell = { cause, stalled: new Set(), affected: new Set(), cancelEnd: () => {} };
       this.#spells.set(cause, spell);
       const { service, stream } = id;
-      const reason = `${error}; nor may others, which \`status\` tells`;
+      const reason = `${error}; others may be affected, see \`monocore status\``;
       this.#report('warn', `${service}: its ${stream} cannot be written: ${reason}`);
     }
     spell.cancelEnd();
@@ -76,6 +76,6 @@ export class WriteFailures {
   #close({ cause, affected }: Spell): void {
     this.#spells.delete(cause);
     const streams = [...affected].sort();
-    this.#report('info', `the output of services is written again: ${streams.join(', ')}`);
+    this.#report('info', `output can be written again: ${streams.join(', ')}`);
   }
 }

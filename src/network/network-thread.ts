@@ -18,8 +18,8 @@ const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
   foreign: 'that it sent were dropped: neither IPv4 nor ARP from its own address',
   flood: 'that it sent to all of its group were dropped: too many at once',
   oversize: 'that it sent were dropped: larger than 1514 bytes, so its MTU is above 1500',
-  stray: 'that it sent to the host were dropped: no whole answers to clients of its UDP ports',
-  unsent: 'that it sent to clients of its UDP ports were dropped: the host did not take them',
+  stray: 'that it sent to the host were dropped: they were not complete answers to clients of its UDP ports',
+  unsent: 'that it sent to clients of its UDP ports were dropped: the host could not send them',
   'too-long': 'for its UDP ports were dropped: they do not fit into its MTU of 1500',
 };
 
@@ -92,7 +92,7 @@ export class NetworkThread implements NetworkSink {
     this.thread.start().catch((error: unknown) => {
       this.#isStarted = false;
       const text = errorText(error);
-      this.#report('error', `services of a group do not reach each other, and UDP ports are closed: ${text}`);
+      this.#report('error', `services of a group cannot reach each other, and UDP ports are closed: ${text}`);
     });
   }
 

@@ -106,7 +106,7 @@ export class Groups {
     const groupIndex = assign(this.#membersOf(group.name), name, MEMBERS);
     if (groupIndex === null) {
       const reason = `a group has at most ${MAX_GROUP_MEMBERS} services`;
-      throw new MonocoreError('StartFailed', `group ${group.name} has no place for ${name}: ${reason}`);
+      throw new MonocoreError('StartFailed', `group ${group.name} has no room for ${name}: ${reason}`);
     }
     return { groupIp, groupIndex };
   }
@@ -125,7 +125,7 @@ export class Groups {
     const lastByte = assign(this.#addresses, group, ADDRESSES, this.#reserved.values());
     if (lastByte === null) {
       const range = `127.0.0.${ADDRESSES.first} to ${ADDRESSES.last}`;
-      throw new MonocoreError('StartFailed', `group ${group} gets no address: ${range} are all taken`);
+      throw new MonocoreError('StartFailed', `no address is left for group ${group}: ${range} are all taken`);
     }
     return `127.0.0.${lastByte}`;
   }

@@ -141,5 +141,5 @@ function describeReplicas(service: Service, starting: readonly ServiceDefinition
   const now = starting.filter((other) => baseOf(other.service) === base).map((other) => other.service.name);
   if (now.length === 0) return null;
   const names = now.length === 1 ? now[0] : `${now[0]} to ${now.at(-1)}`;
-  return `not in the config, where ${base} stands for ${names}`;
+  return `not in the config, where ${base} means ${names}`;
 }

@@ -24,7 +24,7 @@ export class UnfinishedStarts {
    */
   add(definitions: readonly ServiceDefinition[], before: readonly Before[] = []): () => void {
     const claims = [
-      ...before.map(({ definition, wasUp }) => ({ definition, because: wasUp ? 'may be put back' : null })),
+      ...before.map(({ definition, wasUp }) => ({ definition, because: wasUp ? 'may be restored' : null })),
       ...definitions.map((definition) => ({ definition, because: 'is being started' })),
     ];
     this.#starts.add(claims);
@@ -78,5 +78,5 @@ function describe(
   }
   if (name === wanting.service.name)
     return `${port} is forwarded twice by ${nameOf(wanting)}${other}; leave one of them out`;
-  return `${port} is wanted by ${nameOf(owner)}${other} and ${nameOf(wanting)}; choose another host port for one of them`;
+  return `${port} is claimed by ${nameOf(owner)}${other} and ${nameOf(wanting)}; choose another host port for one of them`;
 }

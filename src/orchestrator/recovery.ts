@@ -70,11 +70,11 @@ async function giveUp(
   { why, ended: ending }: { readonly why: string; readonly ended: Promise<unknown> },
 ): Promise<void> {
   const { name } = saved.service;
-  let outcome = 'it was ended, to be started anew';
+  let outcome = 'its processes were ended; start it again';
   try {
     await ending;
   } catch (reason) {
-    outcome = `it does not end: ${errorTextWithPath(reason)}`;
+    outcome = `its processes cannot be ended: ${errorTextWithPath(reason)}`;
   }
   const error = `${why}; ${outcome}`;
   context.report('error', `${name}: ${error}`);

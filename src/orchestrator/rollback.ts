@@ -47,8 +47,13 @@ export async function rollBack(
     const supervisor = registry.get(name);
     if (!supervisor || outcome.outcome === 'unchanged') return outcome;
     const again = broken.find(({ service }) => service.name === name);
-    if (again) return failed(supervisor, `put back, but it does not start as it was: ${again.error}`, again.last_lines);
+    if (again)
+      return failed(
+        supervisor,
+        `restored, but it does not start with its former definition: ${again.error}`,
+        again.last_lines,
+      );
     if (outcome.outcome === 'failed') return { ...outcome, service: supervisor.status() };
-    return failed(supervisor, `put back, because ${failures.join(', ')} failed`);
+    return failed(supervisor, `restored, because ${failures.join(', ')} failed`);
   });
 }

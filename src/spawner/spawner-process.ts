@@ -158,7 +158,7 @@ export class SpawnerProcess implements Spawner {
       else
         killRecorded(record).then(
           () => reject(error),
-          (cause: unknown) => reject(failed(`${error.message}; it may run: ${errorTextWithPath(cause)}`)),
+          (cause: unknown) => reject(failed(`${error.message}; it may be running: ${errorTextWithPath(cause)}`)),
         );
     }
     this.#waiting.clear();

@@ -45,7 +45,7 @@ export async function loadState(path: string): Promise<SavedState> {
   }
   const { name } = parsed.output.service;
   if (basename(path, '.json') === name) return parsed.output;
-  throw new MonocoreError('Internal', `${path} is not the state file of ${name}, which it names`);
+  throw new MonocoreError('Internal', `${path} has the state of ${name}, which does not match its file name`);
 }
 
 /**

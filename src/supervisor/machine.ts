@@ -111,7 +111,7 @@ const PREPARING: Row<Launching> = {
   launched: step('Starting/booting', 'saves the process', starting.launched),
   'launch-failed': step(
     'Failed',
-    'cleans up; the restart policy decides, unless the host lacks something',
+    'cleans up; the restart policy decides, unless the host lacks a requirement',
     starting.launchFailed,
   ),
   stop: step('Stopping/cancelling', 'cancels the launch', starting.stop),
@@ -175,7 +175,7 @@ const STOPPING: Row<Stopping> = {
   'streams-ended': step(ENDS, 'ends the run once the process has ended, too', (input) =>
     stopping.endWhenComplete(input, { streamsEnded: true }),
   ),
-  'log-stalled': step('same', 'waits less for the disk, if a user waits for the stop', stopping.logStalled),
+  'log-stalled': step('same', 'waits less for the disk if a user is waiting for the stop', stopping.logStalled),
   'stop-timeout': step(['same', 'Stopping/terminating'], 'sends SIGTERM to the VM process if it exists', (input) =>
     stopping.endProcess(input, 'terminating'),
   ),

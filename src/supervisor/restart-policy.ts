@@ -47,7 +47,7 @@ export function decideRestart(
   const reason = describeEnd(ended);
   if (restart.max_restarts !== null && inRow >= restart.max_restarts) {
     const restarts = inRow === 1 ? '1 restart' : `${inRow} restarts`;
-    return { type: 'give-up', message: `gave up after ${restarts} in a row; at last: ${reason}` };
+    return { type: 'give-up', message: `gave up after ${restarts} in a row; last reason: ${reason}` };
   }
   return {
     type: 'restart',
@@ -89,7 +89,7 @@ export function backOffMs(inRow: number, jitter: number): number {
 export function describeEnd(ended: EndedState): string {
   if (ended.status === 'Failed') return ended.error;
   if (ended.detail !== null) return ended.detail;
-  if (ended.reason === 'out-of-memory') return 'the guest was out of memory';
+  if (ended.reason === 'out-of-memory') return 'the guest ran out of memory';
   const { code, signal } = ended.exit;
   if (signal !== null) return `ended by ${signal}`;
   return code === null ? 'its exit code is unknown' : `exit code ${code}`;
@@ -102,5 +102,5 @@ export function countOverMemory(count: number, bytes: number, maxBytes: number):
 }
 
 export function describeMemory(bytes: number, maxBytes: number): string {
-  return `it had ${formatSize(bytes)} of memory, above its max_memory of ${formatSize(maxBytes)}`;
+  return `it used ${formatSize(bytes)} of memory, more than its max_memory of ${formatSize(maxBytes)}`;
 }

@@ -58,9 +58,9 @@ export function explainProcessEnd(event: EventOf<'process-ended'>, when: string)
   const messages = {
     'guest-panic': "the guest's kernel panicked",
     'guest-flood': `the guest ${offence}`,
-    'guest-reset': `the guest switched off or restarted its machine ${when}`,
+    'guest-reset': `the guest powered off or rebooted ${when}`,
     'vm-crash': `the VM process ended ${how} ${when}`,
-    'memory-limit': `the VM process needed more memory than its limit of ${formatSize(memoryLimitBytes)}`,
+    'memory-limit': `the VM process reached its memory limit of ${formatSize(memoryLimitBytes)}`,
   };
   return { reason, message: messages[reason] };
 }

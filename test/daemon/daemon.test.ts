@@ -168,7 +168,7 @@ test('a daemon with a log worker that hangs gives no sign of life until it works
   disk.freeze();
   writeFileSync(go, '');
   const log = join(home, 'log', 'monocore.1.log');
-  await eventually('the report', () => /a sign of life/.test(readFileSync(log, 'utf8')));
+  await eventually('the report', () => /a keep-alive/.test(readFileSync(log, 'utf8')));
   const count = manager.messages.length;
   disk.thaw();
   await manager.until('WATCHDOG=1', count);

@@ -14,8 +14,8 @@ import { defer, makeTempDir } from '../helpers/temp.ts';
 const makeHome = async (t: test.TestContext) => new HomePaths(await makeTempDir(t));
 
 const refusal = (home: string, holder: number): string =>
-  `a monocore daemon runs already for the home ${home}: process ${holder} has its lock, so process ${process.pid} gives ` +
-  'up; to replace it: monocore daemon restart';
+  `a monocore daemon is already running for the home ${home}: process ${holder} has its lock; process ${process.pid} ` +
+  'exits; to replace it: monocore daemon restart';
 
 test('a home is locked once at a time, under each of its names', async (t) => {
   const paths = await makeHome(t);

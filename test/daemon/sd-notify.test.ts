@@ -122,7 +122,7 @@ describe('a service manager', () => {
     clock.advance(15_000);
     clock.advance(15_000);
     await settled();
-    assert.match(reports[0]!, /a sign of life: .* did not answer in 15000 ms/);
+    assert.match(reports[0]!, /a keep-alive to the service manager: .* did not answer in 15000 ms/);
     checks.next = () => Promise.reject(new Error('the logs thread ended'));
     clock.advance(500);
     await settled();

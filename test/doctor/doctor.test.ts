@@ -31,7 +31,7 @@ test('another user is told that it takes root', async () => {
 
 test('a host that allows no mount namespace is told so with the reason', async () => {
   const { state, finding, advice } = await checkFileSharing(0, ['sh', '-c', 'echo "unshare failed: no" >&2; exit 1']);
-  assert.deepEqual([state, finding], ['warning', 'no mount namespace can be made: unshare failed: no']);
+  assert.deepEqual([state, finding], ['warning', 'no mount namespace can be created: unshare failed: no']);
   assert.match(advice!, /CAP_SYS_ADMIN/);
 });
 

@@ -66,7 +66,7 @@ test('bytes that crashed three threads in a row are given up and reported', asyn
   for (let death = 1; death <= 3; death += 1) assert.deepEqual(streams.give(ID)!.items, held.items);
   assert.deepEqual(reports, []);
   assert.equal(streams.give(ID), null);
-  assert.deepEqual(reports, ['error: web: 17 bytes of its stdout are lost: log threads died of them']);
+  assert.deepEqual(reports, ['error: web: 17 bytes of its stdout are lost: log threads crashed while writing them']);
   assert.equal(streams.give(ID), null);
   assert.equal(openFilesBelow(dir), 0);
 });

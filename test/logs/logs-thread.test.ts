@@ -219,8 +219,8 @@ test('streams held open by a process are ended on demand and reported', async (t
   await ended.opened;
   assert.deepEqual(linesIn(dir, 'stdout'), ['last words']);
   assert.deepEqual(reports.sort(), [
-    'warn: web: a process that outlived it holds its stderr; what that prints now is lost',
-    'warn: web: a process that outlived it holds its stdout; what that prints now is lost',
+    'warn: web: a process that outlived it holds its stderr open; what it prints from now on is lost',
+    'warn: web: a process that outlived it holds its stdout open; what it prints from now on is lost',
   ]);
   logs.closeStreams('web', true);
   close();

@@ -26,15 +26,14 @@ test('a full disk is reported once, however many streams are on it and however s
     for (const stream of streams) stalls.begin(stream, FULL);
   }
   assert.deepEqual(said, [
-    `warn: web: its stdout cannot be written: ${FULL.error}; nor may others, which \`status\` tells`,
+    `warn: web: its stdout cannot be written: ${FULL.error}; others may be affected, see \`monocore status\``,
   ]);
   for (const stream of streams) stalls.end(stream);
   clock.advance(9999);
   assert.equal(said.length, 1);
   clock.advance(1);
   assert.deepEqual(said.slice(1), [
-    'info: the output of services is written again: ' +
-      'db.stderr, db.stdout, queue.stderr, queue.stdout, web.stderr, web.stdout',
+    'info: output can be written again: ' + 'db.stderr, db.stdout, queue.stderr, queue.stdout, web.stderr, web.stdout',
   ]);
   assert.equal(clock.timers, 0);
 });

@@ -1,4 +1,4 @@
-/** Commands during an unfinished start: they cannot take its addresses and ports, nor those that it may put back. */
+/** Commands during an unfinished start: they cannot take its addresses and ports, nor those that a rollback may restore. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
@@ -53,7 +53,7 @@ async function holdUpMove() {
 test('an address that a start may put back goes to no other group meanwhile', async () => {
   const { orchestrator, rows, rolledBack } = await holdUpMove();
   await orchestrator.start(config(member('other', 'red')));
-  assert.deepEqual(outcomes(await rolledBack()), ['bad failed no kernel', 'web failed put back, because bad failed']);
+  assert.deepEqual(outcomes(await rolledBack()), ['bad failed no kernel', 'web failed restored, because bad failed']);
   assert.deepEqual(rows(), ['bad null Failed', 'other 127.0.0.4 Started', 'web 127.0.0.2 Started']);
   await orchestrator.start(config(member('second', 'blue'), member('third', 'green')));
   assert.deepEqual(
@@ -77,7 +77,7 @@ test('a port that a start may put back goes to no other service meanwhile', asyn
   const rival = member('rival', 'blue', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }] });
   await assert.rejects(orchestrator.start(config(rival)), {
     code: 'StartFailed',
-    message: /is taken by service web of group blue, which may be put back; /,
+    message: /is taken by service web of group blue, which may be restored; /,
   });
   await rolledBack();
   assert.deepEqual(rows(), ['bad null Failed', 'web 127.0.0.2 Started']);

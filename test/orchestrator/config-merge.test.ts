@@ -177,12 +177,12 @@ test('an atomic start that fails puts back all changed services', async () => {
   ]);
   const reply = await orchestrator.start(config, ALL, { prune: true, atomic: true });
   assert.deepEqual(outcomes(reply), [
-    'old failed put back, because bad failed',
+    'old failed restored, because bad failed',
     'bad failed no kernel',
     'cache unchanged',
-    'ended failed put back, because bad failed',
-    'new failed put back, because bad failed',
-    'web failed put back, because bad failed',
+    'ended failed restored, because bad failed',
+    'new failed restored, because bad failed',
+    'web failed restored, because bad failed',
   ]);
   assert.deepEqual(statuses(), [
     'bad Failed',
@@ -209,7 +209,7 @@ test('a service that cannot be put back is reported', async () => {
   const config = configOf([service('web', { cpus: 2 }), service('bad', { depends_on: afterStart('web') })]);
   assert.deepEqual(outcomes(await orchestrator.start(config, ALL, { atomic: true })), [
     'bad failed no kernel',
-    'web failed put back, but it does not start as it was: no disk',
+    'web failed restored, but it does not start with its former definition: no disk',
   ]);
 });
 

@@ -61,7 +61,7 @@ test('an address of an earlier daemon stays with its group', () => {
 test('the group after the last address is refused', () => {
   const { place } = open();
   for (let group = 2; group <= 254; group += 1) assert.equal(place('a', `g${group}`).groupIp, `127.0.0.${group}`);
-  assert.throws(() => place('a', 'late'), { code: 'StartFailed', message: /^group late gets no address/ });
+  assert.throws(() => place('a', 'late'), { code: 'StartFailed', message: /^no address is left for group late/ });
 });
 
 test('each group numbers its members, from the lowest free place on, and its VMs are told', () => {
@@ -113,7 +113,7 @@ test('the member after the last place is refused', () => {
   assert.equal(place('last', 'blue').groupIndex, MAX_GROUP_MEMBERS);
   assert.throws(() => place('late', 'blue'), {
     code: 'StartFailed',
-    message: 'group blue has no place for late: a group has at most 65533 services',
+    message: 'group blue has no room for late: a group has at most 65533 services',
   });
 });
 

@@ -20,9 +20,9 @@ async function recover(isDamaged: boolean, endStrays: () => Promise<number>) {
 
 test('a lost service says whether it was ended', async () => {
   const ended = await recover(true, async () => 1);
-  assert.equal(ended.error, 'web.json is empty; it was ended, to be started anew');
+  assert.equal(ended.error, 'web.json is empty; its processes were ended; start it again');
   const stuck = await recover(true, () => Promise.reject(new Error('process 7 lives')));
-  assert.equal(stuck.error, 'web.json is empty; it does not end: process 7 lives');
+  assert.equal(stuck.error, 'web.json is empty; its processes cannot be ended: process 7 lives');
 });
 
 test('a folder that no process uses is removed by each back end, and is no service', async () => {

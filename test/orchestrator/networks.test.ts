@@ -28,7 +28,7 @@ test('two services of a start that claim the same port are found before either i
   await assert.rejects(orchestrator.start(config(...services)), {
     code: 'StartFailed',
     message:
-      'port 127.0.0.2:80 (tcp) is wanted by service a of group blue and service b of group blue; ' +
+      'port 127.0.0.2:80 (tcp) is claimed by service a of group blue and service b of group blue; ' +
       'choose another host port for one of them',
   });
   assert.deepEqual([context.calls, orchestrator.services()], [[], []]);
@@ -87,7 +87,9 @@ test('a group without an address blocks no address of other groups', async () =>
   const { orchestrator } = open();
   const groups = Array.from({ length: 254 }, (_, index) => ({ name: `g${index}`, address: null, local_only: true }));
   const services = groups.map(({ name }) => member(`of-${name}`, name));
-  await assert.rejects(orchestrator.start(configOf(services, groups)), { message: /^group g253 gets no address/ });
+  await assert.rejects(orchestrator.start(configOf(services, groups)), {
+    message: /^no address is left for group g253/,
+  });
   assert.deepEqual(orchestrator.services(), []);
   await orchestrator.start(config(member('a', 'blue')));
   assert.equal(ipOf(orchestrator, 'a'), '127.0.0.2');
@@ -233,7 +235,7 @@ test('a service of an earlier daemon for which no address is left is reported on
   const context = Object.assign(new FakeContext(), { left: [], lost: [], ended });
   const orchestrator = await Orchestrator.open(context, { startsAll: false });
   assert.equal(orchestrator.services().length, ended.length);
-  assert.deepEqual(context.reports, ['warn: s253: group g253 gets no address: 127.0.0.2 to 254 are all taken']);
+  assert.deepEqual(context.reports, ['warn: s253: no address is left for group g253: 127.0.0.2 to 254 are all taken']);
 });
 
 const portOn = (address: string, host: number) => ({ ...port(host), address });

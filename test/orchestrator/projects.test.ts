@@ -132,7 +132,7 @@ test('replicas beyond their number are stopped, named in the plan, and started a
   const { orchestrator, statuses } = orchestrate();
   await orchestrator.start(declare(SHOP, [...replicas('web', 3), service('web-7')]));
   const fewer = declare(SHOP, [...replicas('web', 1), service('web-7')]);
-  const reason = 'not in the config, where web stands for web-1';
+  const reason = 'not in the config, where web means web-1';
   assert.deepEqual(words(orchestrator.plan(fewer)), [
     `stop web-2 ${reason}`,
     `stop web-3 ${reason}`,
@@ -168,7 +168,7 @@ test('a service that gets replicas hands its port over in one step, and gets it 
   ]);
   await orchestrator.start(alone);
   assert.deepEqual(words(orchestrator.plan(two)), [
-    'stop web not in the config, where web stands for web-1 to web-2',
+    'stop web not in the config, where web means web-1 to web-2',
     'create web-1',
     'create web-2',
   ]);

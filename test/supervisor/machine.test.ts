@@ -515,7 +515,7 @@ test('a service that ended too often in a row has failed', () => {
   const tired = serviceState(started({ startedAtMs: NOW.ms }), { restarts: { total: 9, inRow: 3, lastReason: 'x' } });
   const { state, effects } = endRun({ when: 'always', max_restarts: 3 }, tired, ...EXITED);
   assert.ok(state.actual.status === 'Failed');
-  assert.equal(state.actual.error, 'gave up after 3 restarts in a row; at last: exit code 3');
+  assert.equal(state.actual.error, 'gave up after 3 restarts in a row; last reason: exit code 3');
   assert.equal(state.actual.reason, 'gave-up');
   assert.equal(nameEffects(effects), CLEAN_UP);
 });
@@ -537,7 +537,7 @@ test('a service above its max_memory for three samples is restarted; a peak is n
   const over = follow(started(), sample(1001), sample(950), sample(1001), sample(950), sample(1001));
   assert.ok(over.status === 'Stopping');
   assert.deepEqual([over.phase, over.reason, over.afterStop], ['asking', 'max-memory', 'decide']);
-  assert.match(over.detail!, /above its max_memory/);
+  assert.match(over.detail!, /more than its max_memory/);
 });
 
 test('the boot timer starts when the image is ready', () => {

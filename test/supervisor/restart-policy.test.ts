@@ -86,7 +86,10 @@ test('the wait doubles from one second to one minute', () => {
 test('a service is given up after the allowed restarts in a row, with the reason of the last end', () => {
   const { delaysMs, decision } = failRepeatedly({ max_restarts: 2 }, 5);
   assert.equal(delaysMs.length, 2);
-  assert.deepEqual(decision, { type: 'give-up', message: 'gave up after 2 restarts in a row; at last: exit code 3' });
+  assert.deepEqual(decision, {
+    type: 'give-up',
+    message: 'gave up after 2 restarts in a row; last reason: exit code 3',
+  });
 });
 
 test('a run that was long enough resets the row, but not the total', () => {
@@ -125,7 +128,7 @@ test('an end is described by its known facts', () => {
   assert.equal(describeEnd(EXIT_3), 'exit code 3');
   assert.equal(describeEnd(EXIT_UNKNOWN), 'its exit code is unknown');
   assert.equal(describeEnd(stopped({ exit: { code: 137, signal: 'SIGKILL' } })), 'ended by SIGKILL');
-  assert.equal(describeEnd(stopped({ reason: 'out-of-memory' })), 'the guest was out of memory');
+  assert.equal(describeEnd(stopped({ reason: 'out-of-memory' })), 'the guest ran out of memory');
   assert.equal(describeEnd(stopped({ reason: 'unhealthy', detail: 'it was unhealthy: no' })), 'it was unhealthy: no');
   assert.equal(describeEnd(failed({ error: 'no kernel' })), 'no kernel');
 });

@@ -196,7 +196,7 @@ test('a service above its memory is restarted', async () => {
   }
   assert.deepEqual([web.status().status, web.status().reason], ['Stopping', 'max-memory']);
   await exit(143);
-  assert.equal(web.status().last_restart_reason, 'it had 200 MiB of memory, above its max_memory of 100 MiB');
+  assert.equal(web.status().last_restart_reason, 'it used 200 MiB of memory, more than its max_memory of 100 MiB');
 });
 
 test('a VM that ended unexpectedly is shown with its last console lines and the panic of its guest', async () => {

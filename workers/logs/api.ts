@@ -193,7 +193,10 @@ export function createLogs(options: LogsOptions): LogsApi {
         lostBytes[index] ? [`${streamKey(id)}: ${lostBytes[index]}`] : [],
       );
       if (losses.length > 0) {
-        throw new MonocoreError('Internal', `bytes could not be written to ${logDir}: ${losses.join(', ')}`);
+        throw new MonocoreError(
+          'Internal',
+          `bytes were lost because they could not be written to ${logDir}: ${losses.join(', ')}`,
+        );
       }
     },
   };

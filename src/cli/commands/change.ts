@@ -51,8 +51,8 @@ export async function remove(
   if (services.length > 0 && !options.yes) {
     const data = describeData(context.paths, services);
     if (!process.stdin.isTTY || !context.stdout.isTTY) {
-      throw new MonocoreError('Usage', `remove deletes data, and nobody can be asked:\n${data}`, {
-        details: { hint: 'to delete it all the same: --yes' },
+      throw new MonocoreError('Usage', `remove deletes data, and there is no terminal to ask on:\n${data}`, {
+        details: { hint: 'to delete it without asking: --yes' },
       });
     }
     context.stdout.write(data);

@@ -22,7 +22,7 @@ export async function setup(context: CliContext): Promise<number> {
     if (code === 0) context.stdout.write('This host is set up; monocore doctor shows what it has.\n');
     return code === 0 ? EXIT.done : EXIT.failed;
   } catch (error) {
-    throw new MonocoreError('ToolMissing', `the set-up script cannot run: ${errorText(error)}; it needs bash`, {
+    throw new MonocoreError('ToolMissing', `the set-up script cannot run: ${errorText(error)}; install bash`, {
       cause: error,
     });
   }

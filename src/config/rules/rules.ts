@@ -199,7 +199,7 @@ function eachDependency(services: readonly ParsedService[]) {
 
 /** Description of a service without the capability, for messages that begin with the name of the isolation. */
 const WITHOUT_CAPABILITY: Readonly<Partial<Record<keyof Capabilities, string>>> = {
-  images: 'runs on the root of the host',
+  images: 'runs in the root file system of the host',
   ports: 'binds its own ports; nothing is forwarded to it',
   files: 'sees the files of the host where they are',
   disk: 'writes to the file systems of the host',

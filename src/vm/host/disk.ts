@@ -25,7 +25,7 @@ export async function prepareDisk(path: string, sizeMib: number, service: string
   if (known) {
     throw new MonocoreError(
       'StartFailed',
-      `the disk of ${service} has ${formatSize(known.size)}, its config asks for ${formatSize(sizeBytes)}; keep the ` +
+      `the disk of ${service} has ${formatSize(known.size)}, but its config asks for ${formatSize(sizeBytes)}; keep the ` +
         `size, or delete the disk with: monocore remove ${service}`,
     );
   }
@@ -41,7 +41,7 @@ export async function prepareDisk(path: string, sizeMib: number, service: string
     await rename(unfinished, path);
   } catch (cause) {
     await rm(unfinished, { force: true }).catch(() => {});
-    throw new MonocoreError('StartFailed', `the disk of ${service} cannot be made: ${errorTextWithPath(cause)}`, {
+    throw new MonocoreError('StartFailed', `the disk of ${service} cannot be created: ${errorTextWithPath(cause)}`, {
       cause,
     });
   }

@@ -46,7 +46,7 @@ export class FifoMaker {
       // Tries again separately, to get the reason.
       await run('mkfifo', renderArgs(missing));
     } catch (cause) {
-      throw new MonocoreError('StartFailed', `a FIFO could not be made: ${errorText(cause)}`, { cause });
+      throw new MonocoreError('StartFailed', `a FIFO could not be created: ${errorText(cause)}`, { cause });
     }
   }
 

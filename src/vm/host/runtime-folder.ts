@@ -24,7 +24,7 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
     await rm(paths.dir, { recursive: true, force: true });
     await mkdir(paths.dir, { mode: 0o700 });
   } catch (cause) {
-    throw new MonocoreError('StartFailed', `the runtime folder ${paths.dir} cannot be made: ${errorText(cause)}`, {
+    throw new MonocoreError('StartFailed', `the runtime folder ${paths.dir} cannot be created: ${errorText(cause)}`, {
       cause,
     });
   }

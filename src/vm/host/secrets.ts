@@ -54,7 +54,7 @@ export async function readSecrets({ name: service, secrets }: Service): Promise<
     contents.push({ name: secret.name, content });
   }
   if (totalBytes > MAX_SECRETS_BYTES) {
-    const sizes = `${formatSize(totalBytes)}; a guest takes at most ${formatSize(MAX_SECRETS_BYTES)}`;
+    const sizes = `${formatSize(totalBytes)}; a guest accepts at most ${formatSize(MAX_SECRETS_BYTES)}`;
     throw new MonocoreError('StartFailed', `the secrets of ${service} have ${sizes}`);
   }
   return contents;

@@ -25,7 +25,7 @@ export interface SharedFile {
  */
 function findFaultOfPlace(guest: string): string | null {
   if (!isAbsolute(guest) || normalize(guest) !== guest)
-    return `its place in the guest, ${guest}, is not an absolute path without "." and ".."`;
+    return `its path in the guest, ${guest}, is not an absolute path without "." and ".."`;
   return findPlaceFault(guest);
 }
 
@@ -62,7 +62,7 @@ export async function findSharedFiles(service: Service, daemonUid = process.getu
   if (service.rootfs === null && service.volumes.length === 0) return [];
   if (daemonUid !== 0) {
     const what = service.rootfs === null ? 'volumes' : 'rootfs';
-    const message = `${service.name} has ${what}, which only a daemon of root can share with a guest; start it as root`;
+    const message = `${service.name} has ${what}, which only a daemon running as root can share with a guest; start the daemon as root`;
     throw new MonocoreError('StartFailed', message);
   }
   const check = async (what: 'rootfs' | 'volume', path: string, fault: string | null = null) => {
@@ -91,7 +91,7 @@ export async function describeLinks(volumes: readonly Volume[]): Promise<string[
   for (const { host } of volumes) {
     const real = await realpath(host).catch(() => host);
     if (real !== normalize(host).replace(/(.)\/$/, '$1'))
-      notes.push(`the volume ${host} is ${real}, by a symbolic link`);
+      notes.push(`the volume ${host} leads to ${real} through a symbolic link`);
   }
   return notes;
 }

@@ -46,7 +46,7 @@ export async function endStrays(dir: string, known: ProcessIdentity | null): Pro
   const left = () => strays.filter(({ identity }) => isRunning(identity));
   if (await pollUntil(() => left().length === 0, POLL_INTERVAL_MS, KILL_TIMEOUT_MS)) return strays.length;
   const pids = left().map(({ identity }) => identity.pid);
-  throw new MonocoreError('StopFailed', `processes ${pids.join(', ')} of ${basename(dir)} do not end on SIGKILL`);
+  throw new MonocoreError('StopFailed', `processes ${pids.join(', ')} of ${basename(dir)} did not end after SIGKILL`);
 }
 
 function findStrays(dir: string): Stray[] {

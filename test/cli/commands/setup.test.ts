@@ -24,7 +24,7 @@ for (const exitCode of [0, 1]) {
 test('setup without bash says what is missing', async (t) => {
   const { exitCode, stderr } = await runCli(['setup'], { env: { PATH: await makeTempDir(t) } });
   assert.equal(exitCode, 1);
-  assert.match(stderr, /the set-up script cannot run: .*; it needs bash/);
+  assert.match(stderr, /the set-up script cannot run: .*; install bash/);
 });
 
 test('the script of an installed package names everything that a host without packages lacks', async (t) => {

@@ -266,7 +266,7 @@ describe('isolation "none"', () => {
   test('takes neither root nor ports, and the problem gives the reason', () => {
     const text = services(['a', 'isolation = "none"\nrootfs = "r"\nport = "80"\nports = ["81"]']);
     assert.deepEqual(shortProblems(text), [
-      '5:1 service[0].rootfs: a plain process (isolation "none") runs on the root of the host',
+      '5:1 service[0].rootfs: a plain process (isolation "none") runs in the root file system of the host',
       '6:1 service[0].port: a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
       '7:1 service[0].ports: a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
     ]);
@@ -276,7 +276,7 @@ describe('isolation "none"', () => {
   test('takes neither image, volumes nor secrets', () => {
     const keys = 'isolation = "none"\nimage = "x"\nvolumes = ["/a"]\ngroup_volumes = []\nsecrets = ["a=b"]';
     assert.deepEqual(shortProblems(services(['a', keys])), [
-      '5:1 service[0].image: a plain process (isolation "none") runs on the root of the host',
+      '5:1 service[0].image: a plain process (isolation "none") runs in the root file system of the host',
       '6:1 service[0].volumes: a plain process (isolation "none") sees the files of the host where they are',
       '7:1 service[0].group_volumes: a plain process (isolation "none") sees the files of the host where they are',
       '8:1 service[0].secrets: a plain process (isolation "none") sees the files of the host where they are',
@@ -334,7 +334,7 @@ describe('image', () => {
       '4:8 service[0].base: must be a string, not a number',
     ]);
     assert.deepEqual(shortProblems(services(['a', 'isolation = "none"\nbase = "x"'])), [
-      '5:1 service[0].base: a plain process (isolation "none") runs on the root of the host',
+      '5:1 service[0].base: a plain process (isolation "none") runs in the root file system of the host',
     ]);
     assert.deepEqual(shortProblems('[defaults]\nbase = "A"\n[[service]]\nname = "a"\n'), [
       '2:8 defaults.base: is not the name of an image: a name has lower case letters, digits and single separators (. _ - /)',

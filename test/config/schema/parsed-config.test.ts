@@ -171,7 +171,7 @@ describe('replicas', () => {
     test(`replicas = ${replicas} is a problem`, () => {
       const problems = problemsOf(serviceText(`replicas = ${replicas}`, 'port = "80"'));
       assert.equal(problems.length, 1);
-      assert.equal(problems[0]?.expected, 'a number of services that are alike, from 1 to 256');
+      assert.equal(problems[0]?.expected, 'a number of identical services, from 1 to 256');
     });
   }
 });

@@ -44,7 +44,7 @@ it('plans, applies and watches changes of the config, and puts back what fails',
   writeFileSync(file, `${render({ web: `echo second; ${STAY}` })}${printed}${broken}${afterWeb}`);
   const failed = await home.run(['start', '-f', file, '--atomic']);
   assert.equal(failed.code, 1);
-  assert.match(failed.stderr, /web could not be started: put back, because broken failed/);
+  assert.match(failed.stderr, /web could not be started: restored, because broken failed/);
   assert.match(failed.stderr, /broken could not be started: .*\/nope/);
   await home.reached('web', 'Started');
   assert.deepEqual(home.lines('web', 'stdout'), ['up', 'second', 'up', 'up'], 'it ran, and runs as it did before');

@@ -148,14 +148,14 @@ it('a daemon in the foreground takes over from one in the background, and its se
     if (isDeleted) rmSync(join(home.dir, 'lock'));
     const second = await home.run(['daemon', 'run']);
     assert.equal(second.code, 3);
-    const [, holder, refused] = /process (\d+) has its lock, so process (\d+) gives up/.exec(second.stderr) ?? [];
+    const [, holder, refused] = /process (\d+) has its lock; process (\d+) exits/.exec(second.stderr) ?? [];
     assert.equal(Number(holder), daemon.pid, second.stderr);
     assert.notEqual(refused, holder);
   }
   await home.ok('daemon', 'stop');
   const { code, stderr } = await ended;
   assert.equal(code, 0);
-  assert.match(stderr, /takes over from the daemon in the background \(process \d+\); its services run on/);
+  assert.match(stderr, /replacing the daemon in the background \(process \d+\); its services keep running/);
 });
 
 it('a program that closes the library leaves its VMs to the next one, in the same process, too', async (t) => {

@@ -67,7 +67,7 @@ const DAMAGES: readonly Damage[] = [
     name: '5',
     what: 'its state file is that of another service',
     damage: (paths, name) => writeFileSync(paths.stateFile(name), readFileSync(paths.stateFile('0'))),
-    says: /5\.json is not the state file of /,
+    says: /5\.json has the state of /,
   },
   {
     name: '6',

@@ -99,7 +99,7 @@ describe('supervision of real services', () => {
     const restart = { ...DEFAULT_RESTART_SETTINGS, when: 'on-failure', max_restarts: 1 } as const;
     await start(scriptService('hopeless', 'echo no; exit 3', { isolation: 'none', restart }));
     const { error, exit_code, restarts } = await becomes('hopeless', 'given up', ({ status }) => status === 'Failed');
-    assert.equal(error, 'gave up after 1 restart in a row; at last: exit code 3');
+    assert.equal(error, 'gave up after 1 restart in a row; last reason: exit code 3');
     assert.deepEqual([exit_code, restarts], [3, 1]);
     const log = readFileSync(join(host.home, 'log/hopeless.stdout.log'), 'utf8');
     assert.equal(log.match(/ no\n/g)?.length, 2);

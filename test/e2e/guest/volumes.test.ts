@@ -210,7 +210,7 @@ it('volumes lie above a shared root and a disk, each is a file system of its own
   const guest = await host.launch(service);
   const { said, lines } = listen(guest);
   assert.deepEqual(guest.notes.slice(-1), [
-    `the volume ${join(dir, 'link-to-data')} is ${join(dir, 'data')}, by a symbolic link`,
+    `the volume ${join(dir, 'link-to-data')} leads to ${join(dir, 'data')} through a symbolic link`,
   ]);
   await said('ready');
   const sharers = findProcesses(host.paths.vm('rooted').share).filter(({ commandLine }) =>

@@ -45,8 +45,8 @@ it('says once that the disk of many streams is full, and in the status until it 
   await close();
   const said = host.reports.filter((report) => report.includes('written'));
   assert.equal(said.length, 2, said.join('\n'));
-  assert.match(said[0]!, /^\w+: its \w+ cannot be written: no space left on device \(ENOSPC\); nor may others/);
-  for (const name of NAMES) assert.match(said[1]!, new RegExp(`is written again:.* ${name}\\.`));
+  assert.match(said[0]!, /^\w+: its \w+ cannot be written: no space left on device \(ENOSPC\); others may be affected/);
+  for (const name of NAMES) assert.match(said[1]!, new RegExp(`can be written again:.* ${name}\\.`));
 });
 
 it('a full disk keeps neither a daemon from its start nor a service from its end, and what is lost is told', {

@@ -48,7 +48,7 @@ test('another size than that of the disk is refused, with what to do', async (t)
     await assert.rejects(prepareDisk(path, sizeMib, 'web'), {
       code: 'StartFailed',
       message:
-        `the disk of web has 16 MiB, its config asks for ${text}; keep the size, or delete the disk with: ` +
+        `the disk of web has 16 MiB, but its config asks for ${text}; keep the size, or delete the disk with: ` +
         'monocore remove web',
     });
   }
@@ -71,7 +71,7 @@ test('a disk whose making was cut off is begun anew, and one that cannot be made
   process.env.PATH = `${bin}:${ownPath}`;
   await assert.rejects(prepareDisk(join(dir, 'other.img'), 16, 'other'), {
     code: 'StartFailed',
-    message: `the disk of other cannot be made: ${join(bin, 'mkfs.ext4')}: No space left on device`,
+    message: `the disk of other cannot be created: ${join(bin, 'mkfs.ext4')}: No space left on device`,
   });
   assert.deepEqual(readdirSync(dir), ['web.img']);
 });
@@ -81,6 +81,6 @@ test('a home that cannot be written to is an error with the cause', async (t) =>
   writeFileSync(join(dir, 'disk'), 'a file where the folder should be');
   await assert.rejects(prepareDisk(join(dir, 'disk', 'web.img'), 16, 'web'), {
     code: 'StartFailed',
-    message: `the disk of web cannot be made: ${join(dir, 'disk')}: file already exists (EEXIST)`,
+    message: `the disk of web cannot be created: ${join(dir, 'disk')}: file already exists (EEXIST)`,
   });
 });

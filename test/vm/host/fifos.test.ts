@@ -48,7 +48,7 @@ test('a FIFO that cannot be made is an error that names it, and the next batch i
   writeFileSync(taken, '');
   await assert.rejects(fifos.make([taken]), {
     code: 'StartFailed',
-    message: /a FIFO could not be made: .*taken.*exists/,
+    message: /a FIFO could not be created: .*taken.*exists/,
   });
   await fifos.make([join(dir, 'free')]);
 });

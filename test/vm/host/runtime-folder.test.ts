@@ -31,7 +31,7 @@ test('a folder that cannot be made is a failed start', async (t) => {
   const dir = join(await makeTempDir(t), 'missing', 'web');
   await assert.rejects(makeRuntimeFolder(new VmPaths(dir), [], new FifoMaker(openSpawner(t))), {
     code: 'StartFailed',
-    message: `the runtime folder ${dir} cannot be made: no such file or directory (ENOENT)`,
+    message: `the runtime folder ${dir} cannot be created: no such file or directory (ENOENT)`,
   });
 });
 

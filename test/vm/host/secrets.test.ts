@@ -67,6 +67,6 @@ test('all secrets together are bounded, as they take memory of the guest', async
   const secrets = Array.from({ length: count + 1 }, (_, index) => ({ name: `key${index}`, path }));
   assert.equal((await read(...secrets.slice(1))).length, count);
   await assert.rejects(read(...secrets), {
-    message: /^the secrets of web have 8.5 MiB; a guest takes at most 8 MiB$/,
+    message: /^the secrets of web have 8.5 MiB; a guest accepts at most 8 MiB$/,
   });
 });

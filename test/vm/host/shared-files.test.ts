@@ -31,7 +31,9 @@ test('the root is read-only, volumes are numbered, and links are followed once',
     { name: '0', path: join(dir, 'folder'), kind: 'directory', readOnly: false, identity: identity('folder') },
     { name: '1', path: join(dir, 'file'), kind: 'file', readOnly: true, identity: identity('file') },
   ]);
-  assert.deepEqual(await describeLinks(volumes), [`the volume ${dir}/link is ${dir}/folder, by a symbolic link`]);
+  assert.deepEqual(await describeLinks(volumes), [
+    `the volume ${dir}/link leads to ${dir}/folder through a symbolic link`,
+  ]);
   assert.deepEqual(await describeLinks([volume(join(dir, 'gone')), volume(`${dir}/folder/`)]), []);
 });
 
@@ -43,7 +45,7 @@ test('only root shares files', async (t) => {
   const dir = await makeFiles(t);
   const message = (what: string) => ({
     code: 'StartFailed',
-    message: `web has ${what}, which only a daemon of root can share with a guest; start it as root`,
+    message: `web has ${what}, which only a daemon running as root can share with a guest; start the daemon as root`,
   });
   await assert.rejects(find({ volumes: [volume(dir)] }, 1000), message('volumes'));
   await assert.rejects(find({ rootfs: dir }, 1000), message('rootfs'));

@@ -171,6 +171,10 @@ async function readUse(path: string): Promise<v.InferOutput<typeof UseSchema> | 
     const text = await readBounded(path, MAX_BYTES.state).catch(nullIfMissing);
     return text === null ? null : v.parse(v.pipe(v.string(), v.parseJson(), UseSchema), text);
   } catch (cause) {
-    throw new MonocoreError('Internal', `which image ${path} uses cannot be read; nothing was removed`, { cause });
+    throw new MonocoreError(
+      'Internal',
+      `${path} cannot be read, so the image that it uses is unknown; nothing was removed`,
+      { cause },
+    );
   }
 }

@@ -40,7 +40,7 @@ async function takeOver({ paths, stderr }: CliContext): Promise<void> {
   const client = new DaemonClient(paths.socket);
   const status = await askStatus(client);
   if (!status?.settings?.background) return;
-  stderr.write(`monocore: takes over from the daemon in the background (process ${status.pid}); its services run on\n`);
+  stderr.write(`monocore: replacing the daemon in the background (process ${status.pid}); its services keep running\n`);
   await client.stopDaemon({ leave_running: true });
   await waitForEnd(status.pid, TAKE_OVER_TIMEOUT_MS);
 }

@@ -101,7 +101,7 @@ export function findWayOut(): string {
     accessSync(TUN, constants.R_OK | constants.W_OK);
     return program;
   } catch (cause) {
-    const message = `a guest with local_only = false has no way out: ${TUN} cannot be used: ${errorText(cause)}`;
+    const message = `a guest with local_only = false cannot reach other hosts: ${TUN} cannot be used: ${errorText(cause)}`;
     throw new MonocoreError('StartFailed', `${message}; give the daemon's user access to it`, { cause });
   }
 }
