@@ -1,8 +1,11 @@
 /** Commands to the daemon, as users of the projects give them. */
 import { errorCode, errorText } from '../../src/lib/errors.ts';
 import type { CommandReply } from '../../src/protocol/api.ts';
+import type { HomePaths } from '../../src/state/paths.ts';
 import type { DaemonHost } from './daemon-host.ts';
 import type { Findings } from './findings.ts';
+import type { KillList } from './kill-list.ts';
+import { findRun } from './processes.ts';
 import type { ProjectConfig, Projects } from './projects.ts';
 import type { Step } from './schedule.ts';
 import type { StartBook } from './start-book.ts';
@@ -16,6 +19,8 @@ interface CommandsOptions {
   readonly host: DaemonHost;
   readonly findings: Findings;
   readonly starts: StartBook;
+  readonly kills: KillList;
+  readonly paths: HomePaths;
 }
 
 /** Gives commands, of which many may be under way. A command that is cut off is no finding: a daemon may end. */
@@ -43,7 +48,7 @@ export class Commands {
     const { host, projects } = this.#options;
     for (const { config, names } of projects.divide(services)) {
       const send = () => host.client.start({ names, group: null, config });
-      this.track(this.#send(`start ${names.join(',')}`, projects.withNeeds(names), send));
+      this.track(this.#send(`start ${names.join(',')}`, projects.withNeeds(names), [], send));
     }
   }
 
@@ -51,20 +56,20 @@ export class Commands {
   stop(services: readonly string[], timeoutMs: number | null): void {
     const { client } = this.#options.host;
     const send = () => client.stop({ names: [...services], group: null, timeout_ms: timeoutMs });
-    this.track(this.#send(`stop ${services.join(',')}`, [], send));
+    this.track(this.#send(`stop ${services.join(',')}`, [], services, send));
   }
 
   /** @param timeoutMs as for {@link Commands.stop} */
   restart(services: readonly string[], timeoutMs: number | null): void {
     const { host, projects } = this.#options;
     const send = () => host.client.restart({ names: [...services], group: null, timeout_ms: timeoutMs });
-    this.track(this.#send(`restart ${services.join(',')}`, projects.withNeeds(services), send));
+    this.track(this.#send(`restart ${services.join(',')}`, projects.withNeeds(services), services, send));
   }
 
   /** Removes a service, then starts it anew. */
   async remove(service: string): Promise<void> {
     const { client } = this.#options.host;
-    await this.#send(`remove ${service}`, [], () => client.remove({ names: [service], group: null }));
+    await this.#send(`remove ${service}`, [], [service], () => client.remove({ names: [service], group: null }));
     this.start([service]);
   }
 
@@ -105,7 +110,7 @@ export class Commands {
       this.#checkReach(command, owner, reply);
       return reply;
     };
-    await this.#send(`${command} of ${name}`, isStart ? names : [], send);
+    await this.#send(`${command} of ${name}`, isStart ? names : [], command === 'start' ? [] : names, send);
     if (command === 'stop' || command === 'remove') this.start(names);
   }
 
@@ -120,8 +125,21 @@ export class Commands {
       findings.complain(`${command} of ${project.name} did not reach ${missed.join(', ')}`);
   }
 
-  async #send(what: string, started: readonly string[], send: () => Promise<CommandReply>): Promise<void> {
-    const { host, starts, findings } = this.#options;
+  /**
+   * Sends a command.
+   *
+   * @param started services whose restarts may begin anew
+   * @param stopped services that are stopped: a daemon may end them and die before a shortage lets it note that
+   */
+  async #send(
+    what: string,
+    started: readonly string[],
+    stopped: readonly string[],
+    send: () => Promise<CommandReply>,
+  ): Promise<void> {
+    const { host, starts, findings, kills, paths } = this.#options;
+    const sentAtMs = performance.now();
+    const runs = stopped.map((service) => ({ service, pids: findRun(paths.runDir, service) }));
     const settle = starts.begin(started, host.pid);
     try {
       const { services } = await send();
@@ -139,5 +157,7 @@ export class Commands {
       if (errorCode(error) === 'ServiceUnknown') settle();
       findings.tell(`  ${what}: ${errorText(error)}`);
     }
+    if (host.wasShort(sentAtMs))
+      for (const { service, pids } of runs) if (pids.length > 0) kills.addKilled(service, pids);
   }
 }

@@ -35,9 +35,9 @@ export interface StreamCheck {
 /** The most that may be on its way between a pipe and its file, see `INPUT_BYTES` of the log worker. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** Returns true if the missing bytes fit into one chunk. */
-export function isOneChunk({ missingBytes }: Break): boolean {
-  return missingBytes <= CHUNK_BYTES;
+/** Number of chunks that the missing bytes fill, at least one. */
+export function countChunks({ missingBytes }: Break): number {
+  return Math.max(1, Math.ceil(missingBytes / CHUNK_BYTES));
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Check that every line of every service is in the files. */
-import { type Break, checkStream, type ExpectedRun, isOneChunk, type StreamCheck } from './continuity.ts';
+import { type Break, checkStream, countChunks, type ExpectedRun, type StreamCheck } from './continuity.ts';
 import type { Member } from './fleet.ts';
 import type { KillList } from './kill-list.ts';
 import type { LedgerRun } from './ledger.ts';
@@ -98,16 +98,22 @@ const USUAL_BURSTS = 2;
 
 /**
  * As many breaks as daemons were killed may be, the small ones first. A chunk has what was printed since the last one was
- * read, and only after a backlog all that fits into it.
+ * read, and only after a backlog all that fits into it. Daemons that died one after the other, before any of them had
+ * written, leave one break for all their chunks.
  */
-function excuse(
+export function excuse(
   breaks: readonly Break[],
   { usual, withBacklog }: DaemonDeaths,
   burst: number,
 ): { excused: Break[]; faulty: Break[] } {
   const sorted = breaks.toSorted((a, b) => a.missingLines - b.missingLines);
   const small = sorted.filter(({ missingLines }) => missingLines <= USUAL_BURSTS * burst).slice(0, usual + withBacklog);
-  const large = sorted.filter((one) => isOneChunk(one) && !small.includes(one)).slice(0, withBacklog);
+  let chunks = withBacklog;
+  const large = sorted.filter((one) => {
+    if (small.includes(one) || countChunks(one) > chunks) return false;
+    chunks -= countChunks(one);
+    return true;
+  });
   const excused = [...small, ...large];
   return { excused, faulty: breaks.filter((one) => !excused.includes(one)) };
 }

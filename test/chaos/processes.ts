@@ -1,6 +1,7 @@
 /** The processes of a run, as /proc has them. */
 import { listPids, readProcessFile, readStat } from '../../src/lib/proc.ts';
 import { readCommandLine } from '../helpers/processes/command-lines.ts';
+import { listChildren } from '../helpers/processes/usage.ts';
 
 /** A process that has not ended; a zombie has. */
 interface FoundProcess {
@@ -41,6 +42,12 @@ export function findServiceProcesses(runDir: string): Map<string, number[]> {
     found.set(service, [...(found.get(service) ?? []), pid]);
   }
   return found;
+}
+
+/** Processes of a service: those that lead a session, and their children. */
+export function findRun(runDir: string, service: string): number[] {
+  const parents = findServiceProcesses(runDir).get(service) ?? [];
+  return [...parents, ...parents.flatMap(listChildren)];
 }
 
 /** Processes that mention `text` in their arguments, their environment or the name of their control group. */

@@ -113,7 +113,7 @@ class ChaosRun {
     this.#actor = new Actor({
       ...common,
       host,
-      commands: new Commands({ ...common, host, projects: this.#projects }),
+      commands: new Commands({ ...common, host, projects: this.#projects, kills: this.#kills }),
       shortages: new Shortages({ ...common, host, disk: typeof disk === 'string' ? null : disk }),
       floods: new Floods({ ...common, host, dir, fake }),
       clockFile,

@@ -7,8 +7,8 @@ import { errorText } from '../../src/lib/errors.ts';
 const SIZE_BYTES = 4 * 2 ** 30;
 /** Space that stays free when the disk is full: at least a page, for the files that are being written. */
 const SLACK_BYTES = 4096;
-/** Others write meanwhile, so the size that was seen may be too small by now. */
-const TRIES = 10;
+/** Others write meanwhile, so the size that was seen may be too small by now; each try leaves twice the space. */
+const TRIES = 16;
 
 /** A tmpfs; full by being made as small as what it has. */
 export class SmallDisk {
@@ -33,7 +33,7 @@ export class SmallDisk {
     for (let tries = 1; ; tries += 1) {
       const { blocks, bfree, bsize } = statfsSync(this.#dir);
       try {
-        this.#resize((blocks - bfree) * bsize + SLACK_BYTES);
+        this.#resize((blocks - bfree) * bsize + SLACK_BYTES * 2 ** (tries - 1));
         return;
       } catch (error) {
         if (tries === TRIES) throw error;
