@@ -9,6 +9,7 @@ import { closeSync, constants, mkdirSync, openSync, writeSync } from 'node:fs';
 import { access, mkdir, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import pino from 'pino';
 import { errorText, errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import { listDescriptors } from '../lib/proc.ts';
@@ -51,6 +52,7 @@ export interface DaemonLog {
 /** pino's handle of the thread, with members that thread-stream has but does not declare. */
 type Transport = ReturnType<typeof pino.transport> & {
   readonly destroyed: boolean;
+  readonly worker: Worker;
   readonly writableNeedDrain: boolean;
   ref(): void;
 };
@@ -192,6 +194,8 @@ function startTransport(path: string): Transport {
     // Options of this process, such as a loader, would only cost time.
     worker: { execArgv: [] },
   }) as Transport;
+  // Without a listener, a thread that cannot be started for lack of descriptors would end the daemon. 'close' follows.
+  transport.worker.on('error', () => {});
   return transport.once('close', () => closeSync(folderFd));
 }
 

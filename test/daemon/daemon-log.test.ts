@@ -150,6 +150,17 @@ test('a log whose folder was deleted for a while resumes, and leaves no file ope
   );
 });
 
+test('a log that gets no thread for lack of descriptors ends nothing, and opens when there are some', async (t) => {
+  const fixture = fileURLToPath(new URL('../fixtures/starved-log.ts', import.meta.url));
+  const words = [process.execPath, ...TYPESCRIPT_OPTIONS, fixture, await makeTempDir(t)];
+  const { stdout, stderr } = spawnSync('/bin/sh', ['-c', 'ulimit -n 100; exec "$@"', 'sh', ...words], {
+    encoding: 'utf8',
+  });
+  const [starved, later] = JSON.parse(stdout || `["${stderr}"]`);
+  assert.notEqual(starved, 'open');
+  assert.equal(later, 'open');
+});
+
 test('the folder may have any character in its name', async (t) => {
   const dir = join(await makeTempDir(t), `a :?*"'<>|%25`);
   const { logger, close } = await openDaemonLog({ file: join(dir, 'monocore'), level: 'info' });
