@@ -46,3 +46,9 @@ test('closest finds every word again after one edit', () => {
     }),
   );
 });
+
+test('closest counts characters, some of which have two UTF-16 code units', () => {
+  assert.equal(closest('a🦀b', ['ab🦀']), 'ab🦀', 'a swap');
+  assert.equal(closest('🦀🦀', ['🦀🐙']), '🦀🐙', 'a change of one of two characters');
+  assert.equal(closest('🦀', ['🐙']), null, 'no character in common');
+});
