@@ -8,7 +8,7 @@ import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { paintStatus, statusLabel } from './status-text.ts';
 import { type Column, renderTable } from './table.ts';
-import { type Colors, type TextOptions, wrap } from './terminal-text.ts';
+import { type Colors, fold, type TextOptions, wrap } from './terminal-text.ts';
 
 /** Mark of services that run without a VM, explained below the table. */
 const NO_VM_MARK = '*';
@@ -32,7 +32,8 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
   const remarks = services.flatMap((service) =>
     renderRemarks(service, options.now).flatMap((remark) => {
       const [first = '', ...lines] = remark.split('\n');
-      return [...wrap(`${paintName(service, options.colors)}: ${first}`, options.columns, '', '  '), ...lines];
+      const headline = wrap(`${paintName(service, options.colors)}: ${first}`, options.columns, '', '  ');
+      return [...headline, ...lines.flatMap((line) => fold(line, options.columns, '    '))];
     }),
   );
   if (remarks.length > 0) lines.push('', ...remarks);
@@ -159,7 +160,7 @@ function isSettled({ status }: ServiceStatus): boolean {
 function remarkOnEnd({ error, reason, last_lines }: ServiceStatus): string[] {
   const what = error ?? (reason === 'out-of-memory' ? 'the guest ran out of memory and killed its command' : null);
   if (what === null) return [];
-  const lines = last_lines.slice(-LAST_LINES).map((line) => `    ${line}`);
+  const lines = last_lines.slice(-LAST_LINES);
   return [[what, ...lines].map(maskControls).join('\n')];
 }
 

@@ -3,7 +3,7 @@ import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration } from '../../lib/units.ts';
 import type { ServiceOutcome } from '../../protocol/api.ts';
 import type { ServiceStatus, StatusName } from '../../protocol/service.ts';
-import { type Colors, type TextOptions, wrap } from './terminal-text.ts';
+import { type Colors, fold, type TextOptions, wrap } from './terminal-text.ts';
 
 /** Commands that change services. */
 export type Verb = 'start' | 'stop' | 'restart' | 'remove';
@@ -94,7 +94,9 @@ export function renderFailures(verb: Verb, outcomes: readonly ServiceOutcome[], 
     .map(({ service, error, last_lines }) => {
       const what = maskControls(`${service.name} could not be ${PARTICIPLES[verb]}: ${error}`);
       const lines = wrap(`${colors.red('monocore:')} ${what}`, columns, '', '  ');
-      if (last_lines.length > 0) lines.push('  last output:', ...last_lines.map((line) => `    ${maskControls(line)}`));
+      if (last_lines.length > 0) {
+        lines.push('  last output:', ...last_lines.flatMap((line) => fold(maskControls(line), columns, '    ')));
+      }
       return `${lines.join('\n')}\n`;
     })
     .join('');

@@ -46,6 +46,23 @@ export function wrap(text: string, columns: number, indent = '', hang = indent):
   });
 }
 
+/** Breaks a line of output wherever the terminal ends, so that all of its characters stay; indents each part. */
+export function fold(line: string, columns: number, indent: string): string[] {
+  const room = Math.max(1, columns - indent.length);
+  const parts = [''];
+  let width = 0;
+  for (const character of line.replaceAll('\t', '  ')) {
+    const characterWidth = stringWidth(character);
+    if (width + characterWidth > room) {
+      parts.push('');
+      width = 0;
+    }
+    parts[parts.length - 1] += character;
+    width += characterWidth;
+  }
+  return parts.map((part) => indent + part);
+}
+
 /** Makes a function that pads a word to the width of the longest of `words`. */
 export function padderOf(words: readonly string[]): (word: string) => string {
   const width = Math.max(0, ...words.map(({ length }) => length));

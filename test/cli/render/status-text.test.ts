@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import stringWidth from 'string-width';
 import { outcomeText, progressText, renderFailures } from '../../../src/cli/render/status-text.ts';
 import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
@@ -54,4 +55,15 @@ test('failures are shown with the last output of the service, successes are not'
     ].join('\n'),
   );
   assert.equal(renderFailures('stop', outcomes.slice(0, 1), PLAIN), '');
+});
+
+test('the last output of a failed service stays within the terminal, without losing a character', () => {
+  const lines = [`${'x'.repeat(40)} 漢字漢字`, '  at main (app.js:1)', ''];
+  const failed = makeOutcome(makeService(), { outcome: 'failed', error: 'it ended', last_lines: lines });
+  const [, , ...shown] = renderFailures('start', [failed], { ...PLAIN, columns: 30 })
+    .trimEnd()
+    .split('\n');
+  const output = shown.slice(shown.indexOf('  last output:') + 1);
+  for (const line of output) assert.ok(stringWidth(line) <= 30, line);
+  assert.equal(output.map((line) => line.slice(4)).join(''), lines.join(''));
 });
