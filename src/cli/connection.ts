@@ -8,6 +8,7 @@ import { readStoredServices } from '../state/stored-services.ts';
 import { DaemonClient } from './client.ts';
 import { askStatus, awaitUnit, startDaemon, type Unit } from './daemon/process.ts';
 import { findInstalledUnit } from './daemon/systemd-unit.ts';
+import { commandFor } from './project.ts';
 import { safeOutput } from './render/safe-output.ts';
 import { type Colors, colorsFor } from './render/terminal-text.ts';
 
@@ -92,13 +93,16 @@ export async function requireDaemon(context: CliContext, policy: StartPolicy, hi
  * Services that the state files tell, to answer a question while no daemon runs: a daemon that is started starts services,
  * too, by their policy. Notes on stderr say so.
  */
-export async function listStoredServices({ paths, stderr }: CliContext): Promise<readonly ServiceStatus[]> {
+export async function listStoredServices(
+  { paths, stderr }: CliContext,
+  file: string | undefined,
+): Promise<readonly ServiceStatus[]> {
   const { services, broken } = await readStoredServices(paths, Date.now());
   const unit = findInstalledUnit(paths.home);
   const notes = broken.map((problem) => `a state file is ignored: ${problem}`);
   if (unit) notes.push(`${STOPPED}; ${describeStart(unit)}`);
   else if (hasRecords(paths.runDir)) notes.push('no daemon is running; to start one: monocore daemon restart');
-  else if (services.length > 0) notes.push('no daemon is running; to start services: monocore start');
+  else if (services.length > 0) notes.push(`no daemon is running; to start services: ${commandFor('start', file)}`);
   for (const note of notes) stderr.write(`monocore: note: ${note}\n`);
   return services;
 }

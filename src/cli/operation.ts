@@ -6,6 +6,7 @@ import type { DaemonClient } from './client.ts';
 import type { CliContext } from './connection.ts';
 import { EXIT } from './exit-codes.ts';
 import { createPlainProgress, type Progress } from './progress/progress.ts';
+import { commandFor } from './project.ts';
 import { terminalOf } from './render/safe-output.ts';
 import { isChanging, renderFailures, type Verb } from './render/status-text.ts';
 import { textOptionsFor } from './render/terminal-text.ts';
@@ -13,11 +14,11 @@ import { textOptionsFor } from './render/terminal-text.ts';
 /** Minimum width for progress rows. Terminals that do not know their size, as in some CI systems, report 0. */
 const MIN_COLUMNS = 20;
 
-const INTERRUPTED: Record<Verb, string> = {
-  start: 'services keep starting; to stop them: monocore stop',
-  stop: 'services keep stopping; to see them: monocore status',
-  restart: 'services keep restarting; to stop them: monocore stop',
-  remove: 'services are still being removed; to see them: monocore status',
+const INTERRUPTED: Record<Verb, readonly [text: string, next: 'stop' | 'status']> = {
+  start: ['services keep starting; to stop them', 'stop'],
+  stop: ['services keep stopping; to see them', 'status'],
+  restart: ['services keep restarting; to stop them', 'stop'],
+  remove: ['services are still being removed; to see them', 'status'],
 };
 
 /**
@@ -25,6 +26,7 @@ const INTERRUPTED: Record<Verb, string> = {
  * to stderr.
  *
  * @param perform sends the command; its signal fires on Ctrl-C
+ * @param file config that the command was given, for hints
  * @returns the exit code
  * @throws MonocoreError if the operation as a whole failed
  */
@@ -34,6 +36,7 @@ export async function runOperation(
   verb: Verb,
   names: readonly string[],
   perform: (signal: AbortSignal) => Promise<CommandReply>,
+  file?: string,
 ): Promise<number> {
   const interrupt = catchInterrupt();
   const watching = new AbortController();
@@ -70,7 +73,8 @@ export async function runOperation(
     watching.abort();
     await progress.close();
     if (!interrupt.signal.aborted) throw error;
-    context.stderr.write(`\nmonocore: interrupted: ${INTERRUPTED[verb]}\n`);
+    const [text, next] = INTERRUPTED[verb];
+    context.stderr.write(`\nmonocore: interrupted: ${text}: ${commandFor(next, file)}\n`);
     return EXIT.interrupted;
   } finally {
     interrupt.release();

@@ -44,6 +44,13 @@ export async function chooseServices(
   return { ...selection, project };
 }
 
+/** Command for a hint, which means the same config as the command at hand: `monocore stop -f shop.toml`. */
+export function commandFor(verb: 'start' | 'stop' | 'status', file: string | undefined): string {
+  if (file === undefined) return `monocore ${verb}`;
+  const word = /^[\w./:@%+=,-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`;
+  return `monocore ${verb} -f ${word}`;
+}
+
 async function projectAtHand(file: string | undefined): Promise<Project | null> {
   const path = file ?? findConfigFrom(process.cwd());
   if (path === null) return null;

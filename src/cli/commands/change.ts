@@ -6,7 +6,7 @@ import type { DaemonClient } from '../client.ts';
 import { type CliContext, connect, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { runOperation } from '../operation.ts';
-import { chooseServices, type ScopeOptions } from '../project.ts';
+import { chooseServices, commandFor, type ScopeOptions } from '../project.ts';
 import { confirm } from '../question.ts';
 import { describeData } from '../render/removal.ts';
 import type { Verb } from '../render/status-text.ts';
@@ -21,17 +21,17 @@ export async function stop(context: CliContext, options: ChangeOptions, names: r
   const client = await connect(context, 'for-vms');
   if (!client) return say(context, 'no services are running');
   const services = await listServices(client, selection);
-  return change(context, client, 'stop', selection, services, options.timeout);
+  return change(context, client, 'stop', selection, services, options);
 }
 
 /** Restarts services with the config that they were started with. */
 export async function restart(context: CliContext, options: ChangeOptions, names: readonly string[]): Promise<number> {
   const selection = await chooseServices(names, options, 'refuse');
-  const client = await requireDaemon(context, 'for-records', 'to start services: monocore start');
+  const client = await requireDaemon(context, 'for-records', `to start services: ${commandFor('start', options.file)}`);
   const services = await listServices(client, selection);
   // The daemon restarts an undeclared service only if the request names it.
   const due = services.filter(({ name, undeclared }) => !undeclared || names.includes(name));
-  return change(context, client, 'restart', selection, due, options.timeout);
+  return change(context, client, 'restart', selection, due, options);
 }
 
 /**
@@ -59,7 +59,7 @@ export async function remove(
     const answer = await confirm('Remove?', context.stdout);
     if (!answer) return say(context, 'nothing was removed', answer === null ? EXIT.interrupted : EXIT.failed);
   }
-  return change(context, client, 'remove', selection, services);
+  return change(context, client, 'remove', selection, services, options);
 }
 
 function say({ stdout }: CliContext, text: string, exitCode: number = EXIT.done): number {
@@ -78,14 +78,14 @@ async function change(
   verb: Exclude<Verb, 'start'>,
   selection: Selection,
   services: readonly ServiceStatus[],
-  timeoutMs?: number,
+  { timeout, file }: ChangeOptions,
 ): Promise<number> {
   const { names, group, project } = selection;
   if (services.length === 0) {
     return say(context, project ? `nothing to ${verb} in project ${project.name}` : `nothing to ${verb}`);
   }
   const all = names.length === 0 && group === null && !project;
-  const request = { ...selection, all, timeout_ms: timeoutMs ?? null };
+  const request = { ...selection, all, timeout_ms: timeout ?? null };
   const shown = services.map(({ name }) => name);
-  return runOperation(context, client, verb, shown, (signal) => client[verb](request, signal));
+  return runOperation(context, client, verb, shown, (signal) => client[verb](request, signal), file);
 }

@@ -7,6 +7,7 @@ import { didYouMean } from '../../lib/closest.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { SHIPPERS, shipperConfig } from '../../manual/shippers.ts';
 import type { CliContext } from '../connection.ts';
+import { commandFor } from '../project.ts';
 import { padderOf } from '../render/terminal-text.ts';
 
 /** Service that runs on any host that can run VMs, with the most useful keys commented out. */
@@ -56,8 +57,7 @@ async function writeFirstConfig(context: CliContext, file: string | undefined): 
     const reason = errorCode(error) === 'ENOENT' ? `there is no folder ${dirname(path)}` : errorText(error);
     throw new MonocoreError('Usage', `${path} cannot be written: ${reason}`, { cause: error });
   }
-  const option = file === undefined ? '' : ` -f ${file}`;
-  context.stdout.write(`wrote ${basename(path)}; to boot it: monocore start${option}\n`);
+  context.stdout.write(`wrote ${basename(path)}; to boot it: ${commandFor('start', file)}\n`);
 }
 
 function existing(path: string): MonocoreError {

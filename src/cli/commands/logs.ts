@@ -10,7 +10,7 @@ import type { DaemonClient } from '../client.ts';
 import { type CliContext, connect, listStoredServices, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
-import { chooseServices, type ScopeOptions } from '../project.ts';
+import { chooseServices, commandFor, type ScopeOptions } from '../project.ts';
 import { createRecordPrinter, type OutputFormat } from '../render/log-records.ts';
 
 /** Records to show before following new ones. */
@@ -34,7 +34,7 @@ export async function logs(context: CliContext, options: LogsOptions, names: rea
   const selection = await chooseServices(names, options, 'all');
   const client = await connect(context, 'never');
   const format = options.json ? 'json' : 'text';
-  if (!client) return writeStoredLogs(context, selection, query, format);
+  if (!client) return writeStoredLogs(context, selection, query, format, options.file);
   if (!selection.project) return writeLogs(context, client, query, format);
   const services = (await client.services(selection)).services.map(({ name }) => name);
   // A query without names would select all services of the home.
@@ -87,14 +87,15 @@ export async function writeStoredLogs(
   selection: Selection,
   query: LogQuery,
   format: OutputFormat,
+  file?: string,
 ): Promise<number> {
-  const services = await listStoredServices(context);
+  const services = await listStoredServices(context, file);
   if (services.length === 0) {
     const { logDir } = context.paths;
     await requireDaemon(
       context,
       'never',
-      existsSync(logDir) ? `earlier logs are in ${logDir}` : 'to start services: monocore start',
+      existsSync(logDir) ? `earlier logs are in ${logDir}` : `to start services: ${commandFor('start', file)}`,
     );
   }
   const chosen = select(services, selection, context.paths.home);

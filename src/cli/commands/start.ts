@@ -15,6 +15,7 @@ import { EXIT } from '../exit-codes.ts';
 import { watchFiles } from '../file-watch.ts';
 import { catchInterrupt, runOperation } from '../operation.ts';
 import { createSelection } from '../options.ts';
+import { commandFor } from '../project.ts';
 import { renderFailure } from '../render/failure.ts';
 import { type Colors, padderOf, textOptionsFor } from '../render/terminal-text.ts';
 import { configPath, selectFromConfig } from '../selection.ts';
@@ -42,7 +43,7 @@ interface Request {
 }
 
 function renderRunOn({ file }: StartOptions): string {
-  return `monocore: the services keep running; to stop them: monocore stop${file === undefined ? '' : ` -f ${file}`}\n`;
+  return `monocore: the services keep running; to stop them: ${commandFor('stop', file)}\n`;
 }
 
 /**
@@ -60,7 +61,7 @@ export async function start(context: CliContext, options: StartOptions, names: r
   }
   const startedAtMs = Date.now();
   const client = await connectToStart(context);
-  const exitCode = await send(context, client, request);
+  const exitCode = await send(context, client, request, options.file);
   if (options.watch && exitCode !== EXIT.interrupted) return follow(context, request, names, options);
   if (exitCode !== EXIT.done || !options.attach) return exitCode;
 
@@ -106,10 +107,15 @@ function checkKernel(path: string): string {
   throw new MonocoreError('Usage', `--kernel: ${absolute} is not a file`);
 }
 
-async function send(context: CliContext, client: DaemonClient, { body }: Request): Promise<number> {
+async function send(
+  context: CliContext,
+  client: DaemonClient,
+  { body }: Request,
+  file: string | undefined,
+): Promise<number> {
   // Only the daemon knows which services are stopped.
   const shown = (await client.plan(body)).actions.map(({ name }) => name);
-  return runOperation(context, client, 'start', shown, (signal) => client.start(body, signal));
+  return runOperation(context, client, 'start', shown, (signal) => client.start(body, signal), file);
 }
 
 /** Prints the plan. Starts no daemon for it: a new one would restart services by their policy. */
@@ -175,7 +181,7 @@ async function follow(
         if (isDeepStrictEqual(request.body, applied.body)) continue;
         stdout.write(`${path} has changed\n`);
         // Connects again, because the daemon may have been replaced.
-        const exitCode = await send(context, await connectToStart(context), request);
+        const exitCode = await send(context, await connectToStart(context), request, options.file);
         applied = request;
         if (exitCode === EXIT.interrupted) break;
       } catch (error) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'node:test';
 import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -27,5 +28,20 @@ for (const [command, expectedCode, expectedStdout, expectedStderr] of EXPECTED) 
     assert.match(stderr, expectedStderr);
     assert.equal(exitCode, expectedCode);
     assert.deepEqual(await readdir(home), []);
+  });
+}
+
+for (const [verb, option] of [
+  ['status', '-f'],
+  ['restart', '-f'],
+  ['logs', '--file'],
+] as const) {
+  test(`the hint of ${verb} names the config that it was given`, async (t) => {
+    const home = await makeTempDir(t);
+    const dir = await makeTempDir(t);
+    const file = join(dir, 'the shop.toml');
+    await writeFile(file, '[[service]]\nname = "web"\ncommand = "true"\n');
+    const { stdout, stderr } = await runCli(['--home', home, verb, option, file]);
+    assert.ok(`${stdout}${stderr}`.includes(`monocore start -f '${file}'`), `${stdout}${stderr}`);
   });
 }
