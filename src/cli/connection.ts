@@ -10,6 +10,7 @@ import { askStatus, awaitUnit, startDaemon, type Unit } from './daemon/process.t
 import { findInstalledUnit } from './daemon/systemd-unit.ts';
 import { commandFor } from './project.ts';
 import { safeOutput } from './render/safe-output.ts';
+import { renderNotes } from './render/status-text.ts';
 import { type Colors, colorsFor } from './render/terminal-text.ts';
 
 const STOPPED = 'the daemon is stopped';
@@ -103,7 +104,7 @@ export async function listStoredServices(
   if (unit) notes.push(`${STOPPED}; ${describeStart(unit)}`);
   else if (hasRecords(paths.runDir)) notes.push('no daemon is running; to start one: monocore daemon restart');
   else if (services.length > 0) notes.push(`no daemon is running; to start services: ${commandFor('start', file)}`);
-  for (const note of notes) stderr.write(`monocore: note: ${note}\n`);
+  stderr.write(renderNotes(notes));
   return services;
 }
 

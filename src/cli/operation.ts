@@ -8,7 +8,7 @@ import { EXIT } from './exit-codes.ts';
 import { createPlainProgress, type Progress } from './progress/progress.ts';
 import { commandFor } from './project.ts';
 import { terminalOf } from './render/safe-output.ts';
-import { isChanging, renderFailures, type Verb } from './render/status-text.ts';
+import { isChanging, renderFailures, renderNotes, type Verb } from './render/status-text.ts';
 import { textOptionsFor } from './render/terminal-text.ts';
 
 /** Minimum width for progress rows. Terminals that do not know their size, as in some CI systems, report 0. */
@@ -67,6 +67,7 @@ export async function runOperation(
     });
     for (const outcome of outcomes) progress.finish(outcome);
     await progress.close();
+    context.stderr.write(renderNotes(reply.notes));
     context.stderr.write(renderFailures(verb, outcomes, textOptionsFor(context.stderr)));
     return outcomes.some(({ outcome }) => outcome === 'failed') ? EXIT.failed : EXIT.done;
   } catch (error) {

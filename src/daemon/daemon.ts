@@ -16,7 +16,7 @@ import type { ProcessIdentity } from '../lib/proc.ts';
 import type { Report } from '../lib/report.ts';
 import { readLogs } from '../logs/log-reading.ts';
 import { LogThread } from '../logs/logs-thread.ts';
-import { LogRetention, loadLogLimits, saveLogLimits } from '../logs/retention.ts';
+import { LogRetention } from '../logs/retention.ts';
 import { MetricsThread } from '../metrics/metrics-thread.ts';
 import { NetworkThread } from '../network/network-thread.ts';
 import { Orchestrator } from '../orchestrator/orchestrator.ts';
@@ -25,9 +25,11 @@ import type { DaemonSettings } from '../protocol/http.ts';
 import type { Job } from '../protocol/jobs.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 import type { HomeLogSettings } from '../protocol/log-settings.ts';
+import type { ProjectSettings } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import { SpawnerProcess } from '../spawner/spawner-process.ts';
 import { HomePaths, resolveHome } from '../state/paths.ts';
+import { loadProjectSettings, saveProjectSettings } from '../state/project-settings.ts';
 import { StateThread } from '../state/state-thread.ts';
 import { FileStateStore, makeHome } from '../state/store.ts';
 import type { LostService, OrchestratorContext } from '../supervisor/interfaces.ts';
@@ -84,13 +86,14 @@ export class Runtime implements OrchestratorContext {
   ended: readonly SavedState[] = [];
   left: readonly SavedState[] = [];
   lost: readonly LostService[] = [];
+  savedSettings: readonly ProjectSettings[] = [];
   /** Called after a restart of the log worker that serves readers. */
   onLogsRestarted: () => void = () => {};
   readonly #closing = new AbortController();
   readonly closing: AbortSignal = this.#closing.signal;
   readonly #unlock: () => void;
   readonly #retention: LogRetention;
-  #limitsSaved: Promise<void> = Promise.resolve();
+  #settingsSaved: Promise<void> = Promise.resolve();
 
   private constructor(paths: HomePaths, options: RuntimeOptions, unlock: () => void) {
     const { report = () => {}, logWorkers = 1, backends = BACKENDS, hooks = {} } = options;
@@ -144,8 +147,10 @@ export class Runtime implements OrchestratorContext {
     for (const problem of broken) this.report('error', `a state file is ignored: ${problem}`);
     const names = new Set(left.map(({ service }) => service.name));
     for (const { service } of [...ended, ...left]) this.#retention.know(service.name, service.log);
-    const limits = await loadLogLimits(this.paths.logLimits);
-    if (limits) this.#retention.limit(limits);
+    this.savedSettings = await loadProjectSettings(this.paths.settings).catch((error: unknown) => {
+      this.report('warn', `the settings of projects are ignored: ${errorTextWithPath(error)}`);
+      return [];
+    });
     this.#retention.start();
     this.left = left;
     this.lost = lost;
@@ -170,8 +175,11 @@ export class Runtime implements OrchestratorContext {
 
   limitLogs(settings: HomeLogSettings): void {
     this.#retention.limit(settings);
-    this.#limitsSaved = saveLogLimits(this.paths.logLimits, settings).catch((error: unknown) => {
-      this.report('warn', `the limits of logs are not saved for the next daemon: ${errorTextWithPath(error)}`);
+  }
+
+  saveSettings(settings: readonly ProjectSettings[]): void {
+    this.#settingsSaved = saveProjectSettings(this.paths.settings, settings).catch((error: unknown) => {
+      this.report('warn', `the settings of projects are not saved for the next daemon: ${errorTextWithPath(error)}`);
     });
   }
 
@@ -191,7 +199,7 @@ export class Runtime implements OrchestratorContext {
     await this.spawner.stop();
     await this.store.flush();
     await this.state.thread.stop();
-    await this.#limitsSaved;
+    await this.#settingsSaved;
     this.#unlock();
   }
 }

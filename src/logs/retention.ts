@@ -1,20 +1,15 @@
 /** Keeps the log folder within its limits: schedules the jobs that compress finished files and remove old ones. */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import * as v from 'valibot';
-import writeFileAtomic from 'write-file-atomic';
 import type { Clock } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
-import { readBounded } from '../lib/files.ts';
 import type { Report } from '../lib/report.ts';
-import { MAX_BYTES } from '../protocol/input.ts';
 import type { Job, JobResult } from '../protocol/jobs.ts';
 import { fileName, type StreamId } from '../protocol/log-files/names.ts';
 import {
   DEFAULT_HOME_LOG_SETTINGS,
   DEFAULT_LOG_SETTINGS,
   type HomeLogSettings,
-  HomeLogSettingsSchema,
   type LogSettings,
 } from '../protocol/log-settings.ts';
 
@@ -192,19 +187,4 @@ export class LogRetention {
     if (errorCode(error) === 'Aborted') return;
     this.#options.report('warn', `${what}: ${errorText(error)}`);
   }
-}
-
-/** Loads the limits of the home that the previous daemon saved; null if there is no valid file. */
-export async function loadLogLimits(path: string): Promise<HomeLogSettings | null> {
-  const text = await readBounded(path, MAX_BYTES.record).catch(() => '');
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), HomeLogSettingsSchema), text);
-  return parsed.success ? parsed.output : null;
-}
-
-/**
- * Saves the limits for the next daemon, which has no config until a `start`. The last call wins. Throws the system
- * error.
- */
-export async function saveLogLimits(path: string, limits: HomeLogSettings): Promise<void> {
-  await writeFileAtomic(path, `${JSON.stringify(limits, null, 2)}\n`, { mode: 0o600 });
 }

@@ -102,6 +102,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       const before = atomic ? recordBefore(this.#registry, touched) : [];
       end = this.#unfinished.add(definitions, before);
       this.#home.apply(config);
+      const notes = this.#notes(config);
       this.#groups.shareMembers();
       // First, because services that start may need their ports.
       const stopped = await this.#stopNamed(surplusNames);
@@ -110,13 +111,14 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
         await this.#registry.get(supervisor.name)?.reassign({ project, undeclared: true });
       }
       const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
-      if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
+      if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes, ...notes };
       const stop = (names: string[]) => this.#stopNamed(names);
       const start = (due: ServiceDefinition[]) => this.#startInOrder(due);
-      return { services: await rollBack(this.#registry, before, outcomes, stop, start) };
+      return { services: await rollBack(this.#registry, before, outcomes, stop, start), ...notes };
     } finally {
       end();
       this.#freePlaces();
+      this.#forgetProjects();
     }
   }
 
@@ -131,7 +133,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
         const { name } = definition.service;
         return { name, ...planStart(this.#registry.get(name) ?? null, definition) };
       });
-      return { actions: [...stops, ...starts] };
+      return { actions: [...stops, ...starts], ...this.#notes(config) };
     } finally {
       this.#freePlaces();
     }
@@ -209,6 +211,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       return removal;
     });
     this.#freePlaces();
+    this.#forgetProjects();
     return { services: outcomes };
   }
 
@@ -295,6 +298,17 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       (name) => action(this.#registry.get(name) ?? selected.get(name)!),
     );
     return [...outcomes.values()].sort((a, b) => compareNames(a.service, b.service));
+  }
+
+  #notes(config: Config): Pick<CommandReply, 'notes'> {
+    const notes = this.#home.describeStricter(config);
+    return notes.length > 0 ? { notes } : {};
+  }
+
+  /** Forgets the settings of projects that have no service. */
+  #forgetProjects(): void {
+    const known = this.#registry.all().map(({ definition }) => definition);
+    this.#home.keepOnly([...this.#unfinished.definitions(), ...known].map(({ project = null }) => project));
   }
 
   /** Frees the addresses and indexes of services that are neither known nor being started. */

@@ -74,6 +74,8 @@ export interface ServiceOutcome {
 
 export interface CommandReply {
   readonly services: readonly ServiceOutcome[];
+  /** Facts about a start that the user should know although nothing failed, for people; missing if there are none. */
+  readonly notes?: readonly string[];
 }
 
 /** Action that a start takes on one service. */
@@ -94,6 +96,8 @@ export interface PlannedAction {
 /** Answer of `POST /v1/services/plan`, in the order of execution. */
 export interface PlanReply {
   readonly actions: readonly PlannedAction[];
+  /** As for {@link CommandReply}. */
+  readonly notes?: readonly string[];
 }
 
 /** Messages from the main thread to the api worker: every change of a service, in order. */

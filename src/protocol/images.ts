@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { WireError } from '../lib/errors.ts';
 import { isDigest } from './image-reference.ts';
 
-/** Image settings of a home: `[images]` of the config that was started last. */
+/** Image settings of a home: `[images]` of a config, or what the configs of all its projects say together. */
 export const ImageSettingsSchema = v.object({
   /** Registries, `host` or `host:port` in lower case, that are contacted over plain HTTP. */
   insecure_registries: v.array(v.string()),

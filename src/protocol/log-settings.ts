@@ -61,7 +61,7 @@ export const DEFAULT_LOG_SETTINGS: LogSettings = Object.freeze({
   on_full: 'block',
 });
 
-/** Log settings of a home, from the config that was started last. */
+/** Log settings of a home: `[logs]` of a config, or what the configs of all its projects say together. */
 export const HomeLogSettingsSchema = v.object({
   /** Maximum total size of the files of all services; null for no limit. */
   keep_total_bytes: v.nullable(amount()),

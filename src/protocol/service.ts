@@ -167,6 +167,10 @@ export const ConfigSchema = v.object({
 });
 export type Config = v.InferOutput<typeof ConfigSchema>;
 
+/** Part of a config that applies to the whole home, see `orchestrator/home-settings.ts`. */
+export const ProjectSettingsSchema = v.pick(ConfigSchema, ['project', 'logs', 'images']);
+export type ProjectSettings = v.InferOutput<typeof ProjectSettingsSchema>;
+
 /** Resource usage of a VM at the last sample. The field names are those of the Rust version. */
 export const MetricsSchema = v.object({
   /** Percentage of one core since the previous sample; null before the second sample. */

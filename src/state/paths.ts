@@ -21,7 +21,7 @@
  * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove`; jobs, when it is compressed or too old |
  * | `log/<service>.<stream>.<number>.log.gz` | 0644 | job (`.gz.tmp` until it is whole) | `logs` | log worker at `remove`; job, when it is too old |
  * | `log/<service>.<stream>.log` | symlink | log worker | shippers | log worker at `remove` |
- * | `log-limits.json` | 0600 | main at `start` | next daemon | nobody |
+ * | `settings.json` | 0600 | main at `start` and `remove` | next daemon | nobody |
  * | `log/monocore.<number>.log` | 0644 | pino-roll's worker | people | pino-roll |
  * | `cache/initramfs/<sha256>.cpio` | 0644, for the user of QEMU | job | QEMU | nobody: content-addressed |
  * | `cache/kernels/<sha256 of the path>` | 0644, for the user of QEMU | main, from a kernel that only its owner can read | QEMU | nobody: written again at each start of a daemon |
@@ -130,7 +130,7 @@ export class HomePaths extends Folder {
   readonly runDir = join(this.home, 'run');
   readonly endedDir = join(this.home, 'ended');
   readonly logDir = join(this.home, 'log');
-  readonly logLimits = join(this.home, 'log-limits.json');
+  readonly settings = join(this.home, 'settings.json');
   readonly diskDir = join(this.home, 'disk');
   readonly kernelDir = join(this.home, 'kernel');
   readonly cacheDir = join(this.home, 'cache');

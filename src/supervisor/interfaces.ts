@@ -10,7 +10,7 @@ import type { Isolation } from '../protocol/isolation.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { HomeLogSettings, LogSettings } from '../protocol/log-settings.ts';
 import type { GroupMember, GroupPort } from '../protocol/network.ts';
-import type { Metrics } from '../protocol/service.ts';
+import type { Metrics, ProjectSettings } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { Backend, ReadEnd } from '../vm/backend.ts';
 import type { StartSlots } from './start-slots.ts';
@@ -166,6 +166,10 @@ export interface SupervisorContext {
 export interface OrchestratorContext extends SupervisorContext {
   /** Last records of a service since that time, or of its console if it printed none; oldest first. */
   lastLines(service: string, sinceMs: number): Promise<string[]>;
+  /** Settings of projects that the previous daemon saved. */
+  readonly savedSettings: readonly ProjectSettings[];
+  /** Saves the settings of all projects for the next daemon. */
+  saveSettings(settings: readonly ProjectSettings[]): void;
   /** Sets the limits of all log files of the home. */
   limitLogs(settings: HomeLogSettings): void;
   /** Removes the log files of a service that has ended. */

@@ -5,7 +5,7 @@ import { linkName, parseFileName, STREAM_NAMES } from '../../src/protocol/log-fi
 import type { HomePaths } from '../../src/state/paths.ts';
 
 const DAEMON_LOG = /^monocore\.\d+\.log$/;
-const HOME_ENTRIES = new Set(['run', 'ended', 'log', 'cache', 'kernel', 'disk', 'lock', 'log-limits.json']);
+const HOME_ENTRIES = new Set(['run', 'ended', 'log', 'cache', 'kernel', 'disk', 'lock', 'settings.json']);
 
 /** Paths below the home that must not be there any more. */
 export function findStaleFiles(paths: HomePaths, services: readonly string[], asideDirs: readonly string[]): string[] {

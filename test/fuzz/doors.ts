@@ -12,7 +12,6 @@ import type { Language } from '../../src/config/print.ts';
 import { interpolate } from '../../src/config/schema/references.ts';
 import { maskColoredLines, maskControls, toPrintableJson } from '../../src/lib/control-characters.ts';
 import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
-import { loadLogLimits } from '../../src/logs/retention.ts';
 import { DaemonStopRequestSchema, StartRequestSchema, StopRequestSchema } from '../../src/protocol/api.ts';
 import { fullImageName } from '../../src/protocol/image-reference.ts';
 import { LoadRequestSchema, PullRequestSchema, RemoveImagesRequestSchema } from '../../src/protocol/images.ts';
@@ -20,6 +19,7 @@ import { findUnknownKey, isName, VARIABLE_NAME } from '../../src/protocol/input.
 import { recordText, recordTime, repairTail } from '../../src/protocol/log-files/formats.ts';
 import { parseFileName } from '../../src/protocol/log-files/names.ts';
 import { HomePaths } from '../../src/state/paths.ts';
+import { loadProjectSettings } from '../../src/state/project-settings.ts';
 import { readStoredServices } from '../../src/state/stored-services.ts';
 import { parseGuestMessage } from '../../src/vm/guest/control-channel.ts';
 import { readExitRecord } from '../../src/vm/host/exit-record.ts';
@@ -135,11 +135,12 @@ function enterRecord(input: Buffer, dir: string): void {
   assert.ok(identity === null || (identity.pid > 0 && Number.isSafeInteger(identity.start_time)));
 }
 
-async function enterLimits(input: Buffer, dir: string): Promise<void> {
-  const path = join(dir, 'limits.json');
+async function enterSettings(input: Buffer, dir: string): Promise<void> {
+  const path = join(dir, 'settings.json');
   writeFileSync(path, input);
-  const limits = await loadLogLimits(path);
-  assert.ok(limits === null || limits.keep_total_bytes === null || limits.keep_total_bytes >= 0);
+  await refuses(['Internal'], async () => {
+    for (const { logs } of await loadProjectSettings(path)) assert.ok((logs.keep_total_bytes ?? 0) >= 0);
+  });
 }
 
 function enterGuest(input: Buffer): void {
@@ -249,7 +250,7 @@ export const DOORS: Readonly<Record<string, Door>> = {
     enter: enterState,
   },
   record: { enter: enterRecord },
-  limits: { enter: enterLimits },
+  settings: { enter: enterSettings },
   guest: { enter: enterGuest },
   manifest: { enter: enterManifest },
   text: { enter: enterText },
@@ -264,6 +265,6 @@ export const DOORS: Readonly<Record<string, Door>> = {
 
 /** Empties the folder between two inputs. */
 export function clear(dir: string): void {
-  for (const name of ['web.json', 'record', 'limits.json', 'layer', 'root.erofs'])
+  for (const name of ['web.json', 'record', 'settings.json', 'layer', 'root.erofs'])
     rmSync(join(dir, name), { force: true });
 }

@@ -207,15 +207,74 @@ test('the next daemon knows the project of a service, and that its config no lon
   );
 });
 
-test('a project that changes the settings of the home, which another one set, is reported', async () => {
+/** Config with `[logs] keep_total` and `[images]`; null and the default leave a limit to other projects. */
+function limited(
+  project: Project | null,
+  name: string,
+  keep_total_bytes: number | null,
+  images: Partial<Config['images']> = {},
+): Config {
+  const config = declare(project, [service(name)]);
+  return { ...config, logs: { keep_total_bytes }, images: { ...config.images, ...images } };
+}
+
+test('of the limits that projects set for the home the smallest is in force, and a start tells which', async () => {
   const { context, orchestrator } = orchestrate();
-  const limited = { ...declare(DEMO, []), logs: { keep_total_bytes: 1 } };
-  await orchestrator.start(limited);
-  await orchestrator.start({ ...limited, project: SHOP });
-  await orchestrator.start({ ...limited, project: SHOP, logs: { keep_total_bytes: 2 } });
-  assert.deepEqual(context.reports, [], 'the same, or its own');
-  await orchestrator.start({ ...limited, logs: { keep_total_bytes: null } });
-  assert.deepEqual(context.reports, [
-    'warn: project demo of /opt/demo has changed [logs] of the home, as set by project shop of /srv/shop',
+  const inForce = () => [context.logLimits?.keep_total_bytes, context.imageSettings?.max_image_size_bytes];
+  const DEFAULT = 16 * 2 ** 30;
+  assert.equal((await orchestrator.start(limited(DEMO, 'web', 2 ** 30))).notes, undefined);
+  assert.deepEqual(inForce(), [2 ** 30, DEFAULT]);
+  const looser = limited(SHOP, 'db', 2 ** 31, { max_image_size_bytes: 2 ** 40 });
+  const notes = ['project demo of /opt/demo limits [logs] keep_total of the home to 1 GiB; this config says 2 GiB'];
+  assert.deepEqual(orchestrator.plan(looser).notes, notes);
+  assert.deepEqual((await orchestrator.start(looser)).notes, notes);
+  assert.deepEqual(inForce(), [2 ** 30, 2 ** 40], 'one may raise what the other has not set');
+  const strict = limited(DEMO, 'web', 2 ** 20, { max_image_size_bytes: 2 ** 30 });
+  assert.equal((await orchestrator.start(strict)).notes, undefined);
+  assert.deepEqual(inForce(), [2 ** 20, 2 ** 30]);
+  assert.deepEqual((await orchestrator.start(limited(null, 'cron', null))).notes, [
+    'project demo of /opt/demo limits [logs] keep_total of the home to 1 MiB; this config does not set it',
+    'project demo of /opt/demo limits [images] max_image_size of the home to 1 GiB; this config does not set it',
   ]);
+  assert.deepEqual(inForce(), [2 ** 20, 2 ** 30], 'a config that says nothing changes nothing');
+});
+
+test('registries that any project trusts are trusted', async () => {
+  const { context, orchestrator } = orchestrate();
+  await orchestrator.start(limited(DEMO, 'web', null, { insecure_registries: ['b:5000', 'a:5000'] }));
+  await orchestrator.start(limited(SHOP, 'db', null, { insecure_registries: ['c:5000', 'a:5000'] }));
+  assert.deepEqual(context.imageSettings?.insecure_registries, ['a:5000', 'b:5000', 'c:5000']);
+  await orchestrator.start(limited(DEMO, 'web', null));
+  assert.deepEqual(context.imageSettings?.insecure_registries, ['a:5000', 'c:5000']);
+});
+
+test('the settings of a project end with its last service, wherever that goes', async () => {
+  const { context, orchestrator } = orchestrate();
+  const demo = limited(DEMO, 'web', 100);
+  await orchestrator.start({ ...demo, services: [service('web'), service('api')] });
+  await orchestrator.start(limited(SHOP, 'db', 200));
+  await orchestrator.stop();
+  await orchestrator.remove({ names: ['api'], group: null });
+  assert.deepEqual(context.logLimits, { keep_total_bytes: 100 }, 'one that is stopped counts');
+  await orchestrator.remove({ names: ['web'], group: null });
+  assert.deepEqual(context.logLimits, { keep_total_bytes: 200 });
+  await orchestrator.start(demo);
+  await orchestrator.start(limited(SHOP, 'web', 200), ALL, { takeOver: true });
+  assert.deepEqual(context.logLimits, { keep_total_bytes: 200 }, 'nothing of the other project is left');
+  await orchestrator.start({ ...demo, services: [] });
+  assert.deepEqual(context.logLimits, { keep_total_bytes: 200 }, 'it has no service');
+  await orchestrator.remove();
+  assert.deepEqual([context.logLimits, context.savedSettings], [{ keep_total_bytes: null }, []]);
+});
+
+test('the next daemon applies the settings of all projects before any start', async () => {
+  const { context, orchestrator } = orchestrate();
+  await orchestrator.start(limited(DEMO, 'web', 100));
+  await orchestrator.start(limited(SHOP, 'db', 200, { insecure_registries: ['a:5000'] }));
+  const next = Object.assign(new FakeContext({ obedient: true }), { savedSettings: context.savedSettings });
+  const later = await Orchestrator.open(Object.assign(next, { left: [], lost: [], ended: [...context.disk.values()] }));
+  assert.deepEqual(next.logLimits, { keep_total_bytes: 100 });
+  assert.deepEqual(next.imageSettings?.insecure_registries, ['a:5000']);
+  await later.remove({ ...ALL, project: DEMO });
+  assert.deepEqual(next.logLimits, { keep_total_bytes: 200 });
 });

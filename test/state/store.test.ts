@@ -150,7 +150,7 @@ test('what an earlier daemon left is loaded; broken files are reported and do no
 
 test('what an earlier daemon was writing when it was killed is removed, and nothing else', async (t) => {
   const { paths, store } = await openStore(t);
-  const unfinished = [asideOf(paths.stateFile('web')), `${paths.endedFile('web')}.7`, `${paths.logLimits}.12`];
+  const unfinished = [asideOf(paths.stateFile('web')), `${paths.endedFile('web')}.7`, `${paths.settings}.12`];
   const others = [join(paths.runDir, 'web.json.old'), join(paths.home, 'notes.1')];
   for (const path of [...unfinished, ...others]) writeFileSync(path, '{');
   await store.loadAll();

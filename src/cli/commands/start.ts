@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { loadForStart } from '../../config/load.ts';
 import { maskControls } from '../../lib/control-characters.ts';
 import { MonocoreError } from '../../lib/errors.ts';
-import type { PlannedAction, StartRequestInput } from '../../protocol/api.ts';
+import type { PlannedAction, PlanReply, StartRequestInput } from '../../protocol/api.ts';
 import { checkOwners } from '../../protocol/selection.ts';
 import type { Config } from '../../protocol/service.ts';
 import { readStoredServices } from '../../state/stored-services.ts';
@@ -17,6 +17,7 @@ import { catchInterrupt, runOperation } from '../operation.ts';
 import { createSelection } from '../options.ts';
 import { commandFor } from '../project.ts';
 import { renderFailure } from '../render/failure.ts';
+import { renderNotes } from '../render/status-text.ts';
 import { type Colors, padderOf, textOptionsFor } from '../render/terminal-text.ts';
 import { configPath, selectFromConfig } from '../selection.ts';
 import { writeLogs } from './logs.ts';
@@ -132,8 +133,9 @@ async function showPlan(context: CliContext, { body, names }: Request): Promise<
     if (known && known.pid !== null) return { name, action: 'keep', reason: 'unless its config has changed' };
     return { name, action: known ? 'start' : 'create', reason: null };
   };
-  const actions = client ? (await client.plan(body)).actions : names.map(withoutDaemon);
+  const { actions, notes }: PlanReply = client ? await client.plan(body) : { actions: names.map(withoutDaemon) };
   context.stdout.write(renderPlan(actions, context.colors) || 'nothing to do\n');
+  context.stderr.write(renderNotes(notes));
   return EXIT.done;
 }
 

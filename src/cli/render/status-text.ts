@@ -86,6 +86,11 @@ export function outcomeText(verb: Verb, { outcome, service }: ServiceOutcome, no
   return outcome === 'unchanged' ? `${text} (unchanged)` : text;
 }
 
+/** A line for each fact that the user should know although nothing failed. Empty without any. */
+export function renderNotes(notes: readonly string[] = []): string {
+  return notes.map((note) => `monocore: note: ${maskControls(note)}\n`).join('');
+}
+
 /** The error of each service that failed, then its last output, indented. Empty when none failed. */
 export function renderFailures(verb: Verb, outcomes: readonly ServiceOutcome[], options: TextOptions): string {
   const { colors, columns } = options;

@@ -46,10 +46,10 @@ test('start sends the config and shows each change of the services that it is ab
     daemon.emit({ type: 'service', service: { ...db, status: 'Starting', detail: 'booting' } });
     daemon.emit({ type: 'service', service: makeService({ name: 'cron', status: 'Starting' }) });
     daemon.emit({ type: 'service', service: db });
-    sendJson(response, { services: [makeOutcome(db), makeOutcome(web)] });
+    sendJson(response, { services: [makeOutcome(db), makeOutcome(web)], notes: ['another project says less'] });
   });
   const { exitCode, stdout, stderr } = await run('web');
-  assert.equal(stderr, '');
+  assert.equal(stderr, 'monocore: note: another project says less\n');
   assert.equal(exitCode, 0);
   const lines = stdout.toString().trimEnd().split('\n');
   // Whether the last events are read before the reply is a race of two connections; what is said is not.
@@ -267,10 +267,11 @@ test("a dry run prints the daemon's plan and starts nothing", async (t) => {
     { name: 'web', action: 'restart', reason: 'args changed' },
   ];
   const daemon = await startFakeDaemon(t, home, {
-    'POST /v1/services/plan': (response) => sendJson(response, { actions }),
+    'POST /v1/services/plan': (response) => sendJson(response, { actions, notes: ['\x1b1 GiB is less'] }),
   });
-  const { exitCode, stdout } = await runCli(['--home', home, 'start', '--dry-run', '--prune'], { cwd: home });
+  const { exitCode, stdout, stderr } = await runCli(['--home', home, 'start', '--dry-run', '--prune'], { cwd: home });
   assert.equal(exitCode, 0);
+  assert.equal(stderr, 'monocore: note: \ufffd1 GiB is less\n');
   assert.equal(stdout.toString(), 'stop     old  not in the config\nkeep     db\nrestart  web  args changed\n');
   const body = daemon.requests.at(-1)!.body as { prune: boolean; atomic: boolean };
   assert.deepEqual([body.prune, body.atomic], [true, false]);

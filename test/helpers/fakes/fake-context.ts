@@ -2,9 +2,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Report } from '../../../src/lib/report.ts';
-import type { ServiceImage } from '../../../src/protocol/images.ts';
+import type { ImageSettings, ServiceImage } from '../../../src/protocol/images.ts';
+import type { HomeLogSettings } from '../../../src/protocol/log-settings.ts';
 import type { GroupMember } from '../../../src/protocol/network.ts';
-import type { Metrics } from '../../../src/protocol/service.ts';
+import type { Metrics, ProjectSettings } from '../../../src/protocol/service.ts';
 import type { SavedState } from '../../../src/protocol/state.ts';
 import type { ProbeResult } from '../../../src/protocol/supervision.ts';
 import type {
@@ -229,7 +230,9 @@ export class FakeContext implements OrchestratorContext {
       return this.onFetch(request);
     },
     recall: async (digest) => imageOf(digest),
-    configure: () => {},
+    configure: (settings) => {
+      this.imageSettings = settings;
+    },
   };
 
   readonly metrics: MetricsSink = {
@@ -288,7 +291,18 @@ export class FakeContext implements OrchestratorContext {
     return [`the last words of ${service}`];
   }
 
-  limitLogs(): void {}
+  savedSettings: readonly ProjectSettings[] = [];
+  /** Settings of the home that are in force. */
+  logLimits: HomeLogSettings | null = null;
+  imageSettings: ImageSettings | null = null;
+
+  saveSettings(settings: readonly ProjectSettings[]): void {
+    this.savedSettings = settings;
+  }
+
+  limitLogs(settings: HomeLogSettings): void {
+    this.logLimits = settings;
+  }
 
   async removeLogs(service: string): Promise<void> {
     this.#note(service, 'removeLogs');
