@@ -30,7 +30,10 @@ export async function chooseServices(
   const selection = createSelection(names, group);
   const isNamed = names.length > 0 || group !== undefined;
   if (all && (isNamed || file !== undefined)) {
-    throw new MonocoreError('Usage', '--all means every service of the home: give it alone');
+    throw new MonocoreError(
+      'Usage',
+      '--all selects every service of the home; give it without names, --group and --file',
+    );
   }
   if (all || (isNamed && file === undefined)) return selection;
   const project = await projectAtHand(file);

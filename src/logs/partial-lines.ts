@@ -1,4 +1,4 @@
-/** Watches lines that have no newline yet: log files, which searches read, have them later or not at all. Main thread. */
+/** Watches lines that have no newline yet: they reach the log files, which searches read, only later or never. Main thread. */
 import { errorCode, errorText } from '../lib/errors.ts';
 import type { Report } from '../lib/report.ts';
 import type { MatchLineJob } from '../protocol/jobs.ts';

@@ -37,7 +37,7 @@ export const INPUT_START = HEADROOM_BYTES;
 export const HEAD_START = INPUT_START + INPUT_BYTES + 1;
 export const OUTPUT_START = HEAD_START + MAX_HEAD_BYTES;
 export const OUTPUT_END = OUTPUT_START + OUTPUT_BYTES;
-/** End of a line up to which its record is certain to fit, whatever its head. */
+/** Offset up to which a line may end so that its record certainly fits, whatever its head. */
 export const OUTPUT_LIMIT = OUTPUT_END - MAX_HEAD_BYTES - SLACK_BYTES;
 
 /**
