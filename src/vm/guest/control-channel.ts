@@ -1,11 +1,14 @@
 /** Host's end of the control port: a line-based protocol with the guest's init, see `guest/init`. */
 import type { Rate } from '../../lib/token-bucket.ts';
 import type { GroupMember } from '../../protocol/network.ts';
+import { STATUS } from '../host/exit-record.ts';
 import type { Job } from './job.ts';
 import { LineSocket } from './line-socket.ts';
 
 /** Rate of lines from a guest: a probe may be due every tenth of a second, and all other messages are rare. */
 const LINES: Rate = { burst: 1000, perSecond: 100 };
+const EXIT = new RegExp(`^(${STATUS})( oom)?$`);
+const PROBED = new RegExp(`^([0-9a-f]+) (${STATUS})(?: (.*))?$`);
 /** Maximum length of a text from the guest that is kept and shown. */
 const MAX_TEXT_LENGTH = 1000;
 
@@ -29,12 +32,12 @@ export type GuestMessage =
   | { readonly type: 'probed'; readonly id: string; readonly answer: ProbeAnswer };
 
 function parseExit(text: string): GuestMessage | null {
-  const [, code, oom] = /^(\d{1,3})( oom)?$/.exec(text) ?? [];
+  const [, code, oom] = EXIT.exec(text) ?? [];
   return code === undefined ? null : { type: 'exit', code: Number(code), oomKilled: oom !== undefined };
 }
 
 function parseProbed(text: string): GuestMessage | null {
-  const [, id, status, rest] = /^([0-9a-f]+) (\d{1,3})(?: (.*))?$/.exec(text) ?? [];
+  const [, id, status, rest] = PROBED.exec(text) ?? [];
   return id === undefined
     ? null
     : { type: 'probed', id, answer: { status: Number(status), text: (rest ?? '').slice(0, MAX_TEXT_LENGTH) } };

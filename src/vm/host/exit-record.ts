@@ -19,6 +19,11 @@ export const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
     .reverse(),
 );
 
+/** Regular expression for an exit status: 0 to 255, wait(2). What a guest writes may be any text. */
+export const STATUS = '25[0-5]|2[0-4]\\d|1\\d\\d|\\d\\d?';
+const STARTED_LINE = /^started (\d{1,10})\n/m;
+const EXIT_LINE = new RegExp(`^exit (${STATUS})( oom)?\\n`, 'm');
+
 /**
  * Exit for a status as shells report it: above 128 a signal ended the command (POSIX sh, section 2.8.2). A command that
  * itself exits with such a status looks the same.
@@ -135,8 +140,8 @@ export function readExitRecord(path: string): ExitRecord {
 }
 
 function parseRecord(text: string): ExitRecord {
-  const started = /^started (\d{1,10})\n/m.exec(text);
-  const exit = /^exit (\d{1,3})( oom)?\n/m.exec(text);
+  const started = STARTED_LINE.exec(text);
+  const exit = EXIT_LINE.exec(text);
   return {
     commandPid: started ? Number(started[1]) : null,
     exit: exit ? exitOfShellStatus(Number(exit[1])) : null,

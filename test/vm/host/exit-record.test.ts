@@ -44,6 +44,18 @@ test('only complete lines of a record count', async (t) => {
   }
 });
 
+test('a status that no process can have does not count', async (t) => {
+  const path = join(await makeTempDir(t), 'exit');
+  for (const status of ['256', '999', '-1', '1e2']) {
+    writeFileSync(path, `exit ${status}\n`);
+    assert.equal(readExitRecord(path).exit, null, status);
+  }
+  for (let status = 0; status <= 255; status += 1) {
+    writeFileSync(path, `exit ${status}\n`);
+    assert.equal(readExitRecord(path).exit?.code, status);
+  }
+});
+
 test('a command that was killed for lack of memory is told from one that was just killed', async (t) => {
   const path = join(await makeTempDir(t), 'exit');
   const killed = { code: 137, signal: 'SIGKILL' };
