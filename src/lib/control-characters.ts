@@ -1,7 +1,7 @@
 /** Masks control characters (ECMA-48), so that text from a guest, a registry or a file cannot control a terminal. */
 
 /** Bidirectional formatting characters (Unicode, UAX 9), which can make one text look like another. */
-const DIRECTIONS = '\\u202A-\\u202E\\u2066-\\u2069';
+export const DIRECTIONS = '\\u202A-\\u202E\\u2066-\\u2069';
 const ONE_LINE = new RegExp(`[^\\P{Cc}\\t]|[${DIRECTIONS}]`, 'gu');
 const LINES = new RegExp(`[^\\P{Cc}\\t\\n]|[${DIRECTIONS}]`, 'gu');
 const ESC = String.fromCharCode(0x1b);

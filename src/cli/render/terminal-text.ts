@@ -1,6 +1,7 @@
 /** Text for terminals: colours, wrapping, and masked control characters. */
 import pc from 'picocolors';
 import stringWidth from 'string-width';
+import { DIRECTIONS, escapeJson } from '../../lib/control-characters.ts';
 import { errorCode, errorText } from '../../lib/errors.ts';
 import { EXIT } from '../exit-codes.ts';
 
@@ -85,19 +86,19 @@ export function endOnBrokenOutput(): void {
 
 const ESC = String.fromCharCode(0x1b);
 const RESET = `${ESC}[0m`;
-/** Colour sequence (SGR, ECMA-48 section 8.3.117) or control character (C0, DEL, C1). */
-const CONTROL = new RegExp(`${ESC}\\[[\\d;:]*m|\\p{Cc}`, 'gu');
+/** Colour sequence (SGR, ECMA-48 section 8.3.117), control character (C0, DEL, C1) or direction of text. */
+const CONTROL = new RegExp(`${ESC}\\[[\\d;:]*m|\\p{Cc}|[${DIRECTIONS}]`, 'gu');
 
 /**
- * Makes every control character of a record visible: `\x1b` for escape. Tabs stay, and so do colours, which are reset
- * at the end of the record. Invalid UTF-8 becomes U+FFFD, because some terminals interpret single bytes above 0x7f as
+ * Makes every control character of a record visible: `\x1b` for escape, `\u202e` for a change of direction. Tabs stay,
+ * and so do colours, which are reset at the end of the record. Invalid UTF-8 becomes U+FFFD, because some terminals interpret single bytes above 0x7f as
  * control characters. Argument and result are binary strings.
  */
 export function escapeForTerminal(record: string): string {
   let isColored = false;
   const text = decode(record).replace(CONTROL, (found) => {
     if (found === '\t') return found;
-    if (found.length === 1) return `\\x${hexOf(found, 2)}`;
+    if (found.length === 1) return escapeOf(found);
     isColored = true;
     return found;
   });
@@ -106,11 +107,12 @@ export function escapeForTerminal(record: string): string {
 
 /** Escapes every control character in a record that is JSON. */
 export function escapeForJson(record: string): string {
-  return encode(decode(record).replace(/\p{Cc}/gu, (found) => `\\u${hexOf(found, 4)}`));
+  return encode(escapeJson(decode(record)));
 }
 
-function hexOf(character: string, digits: number): string {
-  return character.charCodeAt(0).toString(16).padStart(digits, '0');
+function escapeOf(character: string): string {
+  const code = character.charCodeAt(0);
+  return code > 0xff ? `\\u${code.toString(16).padStart(4, '0')}` : `\\x${code.toString(16).padStart(2, '0')}`;
 }
 
 function decode(record: string): string {

@@ -28,6 +28,11 @@ test('whatever else could steer a terminal is made visible', () => {
   assert.equal(shown(`${ESC}${ESC}[31m`), `\\x1b${ESC}[31m${ESC}[0m`);
 });
 
+test('a text cannot change the direction in which the rest is read', () => {
+  assert.equal(shown('exit \u202e0 \u2066x\u2069'), 'exit \\u202e0 \\u2066x\\u2069');
+  assert.equal(shown('שלום'), 'שלום');
+});
+
 test('invalid UTF-8 does not reach the terminal', () => {
   assert.equal(shown(Buffer.from([0x61, 0x9b, 0x32, 0x4a, 0xff])), 'a\ufffd2J\ufffd');
 });
@@ -38,8 +43,8 @@ test('no control character is left in any input', () => {
 });
 
 test('JSON stays the same JSON without control characters', () => {
-  const json = '{"msg":"a\u007fb\u009bc"}';
+  const json = '{"msg":"a\u007fb\u009bc\u202e"}';
   const escaped = Buffer.from(escapeForJson(Buffer.from(json).toString('latin1')), 'latin1').toString();
-  assert.equal(escaped, '{"msg":"a\\u007fb\\u009bc"}');
+  assert.equal(escaped, '{"msg":"a\\u007fb\\u009bc\\u202e"}');
   assert.deepEqual(JSON.parse(escaped), JSON.parse(json));
 });
