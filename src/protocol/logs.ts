@@ -51,7 +51,12 @@ export type FramerState =
       readonly partBytes: number;
       readonly heldCr: boolean;
     }
-  | { readonly type: 'buffering'; readonly line: Uint8Array | null; readonly epochMs: number };
+  | {
+      readonly type: 'buffering';
+      readonly line: Uint8Array | null;
+      readonly epochMs: number;
+      readonly isContinued: boolean;
+    };
 
 /** Output that a log worker has read but not written. Another worker can continue from it without a gap. */
 export interface HeldOutput {

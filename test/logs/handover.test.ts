@@ -23,7 +23,7 @@ async function setUp(t: TestContext) {
       { type: 'framed', bytes: Buffer.from('ten bytes\n') },
       { type: 'raw', bytes: Buffer.from('two') },
     ],
-    framer: { type: 'buffering', line: Buffer.from('four'), epochMs: 0 },
+    framer: { type: 'buffering', line: Buffer.from('four'), epochMs: 0, isContinued: false },
     withheld: Buffer.alloc(0),
   };
   return { dir, path, fd, held, streams, reports };

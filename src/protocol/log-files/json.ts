@@ -1,15 +1,20 @@
 /**
  * JSON format in the style of pino: `{"level":30,"time":1763884800123,"service":"web","stream":"stdout","msg":"line"}`.
  *
+ * A line that is a JSON object is also in `json`, as it was printed: readers have its fields, and nothing is lost of
+ * duplicate keys or of numbers that no double holds. `msg` comes first and has the line like that of any other, so that
+ * a reader needs to know no second place for it.
+ *
  * Every part of a split line but the last has `"partial":true` at its end: the next record continues it. A line that is
  * not valid UTF-8 has U+FFFD in `msg`, `"invalid_utf8":true`, and its bytes as base64 in `raw`. A line is written once
  * it is complete, so a SIGKILL loses the part that had been read. `"torn":true` marks a record that a crash cut off.
  */
 import { isUtf8 } from 'node:buffer';
 import { isoTime } from '../../lib/clock.ts';
+import { body, END_BYTES, OBJECT_KEY_BYTES, PARTIAL_END } from './json-body.ts';
 import type { StreamId } from './names.ts';
+import { isObjectLine } from './object-lines.ts';
 import {
-  type BodyEncoder,
   type Gap,
   gapText,
   type LogRecord,
@@ -21,6 +26,7 @@ import {
 } from './record.ts';
 
 const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const COMMA = 0x2c;
 /** Latest time that a Date can hold, ECMA-262 section 21.4.1.1. */
@@ -36,78 +42,6 @@ function notice({ service, stream }: StreamId, gap: Gap, epochMs: number): strin
   const { lines, bytes } = gap;
   const record = { level: levelOf(null).number, time: epochMs, service, stream, msg: gapText(gap) };
   return `${JSON.stringify({ ...record, dropped_lines: lines, dropped_bytes: bytes })}\n`;
-}
-
-// Properties of the bytes in a line, as flags that can be combined.
-const NEEDS_ESCAPE = 1;
-const NOT_ASCII = 2;
-
-const KINDS = new Uint8Array(256);
-KINDS.fill(NEEDS_ESCAPE, 0, 0x20);
-KINDS[QUOTE] = NEEDS_ESCAPE;
-KINDS[0x5c] = NEEDS_ESCAPE;
-KINDS.fill(NOT_ASCII, 0x80);
-
-const ESCAPES: readonly (Buffer | null)[] = Array.from({ length: 256 }, (_, byte) =>
-  KINDS[byte] === NEEDS_ESCAPE ? Buffer.from(JSON.stringify(String.fromCharCode(byte)).slice(1, -1), 'latin1') : null,
-);
-
-const PARTIAL_END = '"partial":true}\n';
-const END_BYTES = Buffer.from('}\n');
-const PARTIAL_END_BYTES = Buffer.from(`,${PARTIAL_END}`);
-
-const body: BodyEncoder = {
-  // `\u001f`, or U+FFFD plus base64 for a byte that is not UTF-8.
-  maxGrowth: 8,
-  maxEndBytes: 64,
-  isJsonString: true,
-  put(target, at, source, from, to, isPartial) {
-    const kinds = kindsOf(source, from, to);
-    const isText = (kinds & NOT_ASCII) === 0 || isUtf8(source.subarray(from, to));
-    let end = at;
-    if (!isText) {
-      const msg = JSON.stringify(source.toString('utf8', from, to)).slice(1);
-      end += target.write(`${msg},"invalid_utf8":true,"raw":"${source.toString('base64', from, to)}"`, at);
-    } else {
-      if ((kinds & NEEDS_ESCAPE) !== 0) end = putEscaped(target, at, source, from, to);
-      else end = copy(target, at, source, from, to);
-      target[end] = QUOTE;
-      end += 1;
-    }
-    const recordEnd = isPartial ? PARTIAL_END_BYTES : END_BYTES;
-    target.set(recordEnd, end);
-    return end + recordEnd.length;
-  },
-};
-
-/** Copies short runs; `copyWithin` is twice as fast as `Buffer.copy` for them. */
-function copy(target: Buffer, at: number, source: Buffer, from: number, to: number): number {
-  if (source === target) target.copyWithin(at, from, to);
-  else source.copy(target, at, from, to);
-  return at + (to - from);
-}
-
-function kindsOf(bytes: Buffer, from: number, to: number): number {
-  let kinds = 0;
-  for (let at = from; at < to; at += 1) kinds |= KINDS[bytes[at]!]!;
-  return kinds;
-}
-
-/** Writes bytes [from, to), which are UTF-8, as the content of a JSON string, RFC 8259; returns the end offset. */
-function putEscaped(target: Buffer, out: number, bytes: Buffer, from: number, to: number): number {
-  let end = out;
-  for (let at = from; at < to; at += 1) {
-    const byte = bytes[at]!;
-    const escaped = ESCAPES[byte];
-    if (escaped) {
-      target.set(escaped, end);
-      end += escaped.length;
-    } else {
-      target[end] = byte;
-      end += 1;
-    }
-  }
-  return end;
 }
 
 /** Encodes a record; unknown fields are null. `continued` is set for records that were in text format. */
@@ -185,13 +119,31 @@ const MSG_KEY = Buffer.from('"msg":"');
 function text(bytes: Buffer, from: number, to: number): string {
   const start = bytes.indexOf(MSG_KEY, from) + MSG_KEY.length;
   if (start < MSG_KEY.length || start > to) return bytes.toString('utf8', from, to);
-  const end = bytes.indexOf(QUOTE, start);
-  if (end !== -1 && end < to) {
-    const msg = bytes.toString('utf8', start, end);
-    // Almost every text takes this path.
-    if (!msg.includes('\\')) return msg;
-  }
-  return parseJson(bytes.toString('utf8', from, to))?.msg ?? decodeCut(bytes.toString('utf8', start, to));
+  const end = endOfString(bytes, start, to);
+  const msg = bytes.toString('utf8', start, end);
+  // Almost every text takes this path.
+  if (!msg.includes('\\')) return msg;
+  return end < to ? (decodeString(msg) ?? msg) : decodeCut(msg);
+}
+
+/** Offset of the quote that ends the string whose content begins at `start`; `to` if it is missing. */
+function endOfString(bytes: Buffer, start: number, to: number): number {
+  let end = bytes.indexOf(QUOTE, start);
+  while (end !== -1 && end < to && isEscaped(bytes, start, end)) end = bytes.indexOf(QUOTE, end + 1);
+  return end === -1 ? to : Math.min(end, to);
+}
+
+/** True if an odd number of backslashes is before `at`. */
+function isEscaped(bytes: Buffer, start: number, at: number): boolean {
+  let first = at;
+  while (first > start && bytes[first - 1] === BACKSLASH) first -= 1;
+  return (at - first) % 2 === 1;
+}
+
+/** Decodes the content of a JSON string; null if it is not valid. */
+function decodeString(inside: string): string | null {
+  const decoded = parseAny(`"${inside}"`);
+  return typeof decoded === 'string' ? decoded : null;
 }
 
 const MAX_ESCAPE_CHARS = 6;
@@ -199,8 +151,8 @@ const MAX_ESCAPE_CHARS = 6;
 /** Decodes the content of a JSON string whose end is missing; the last escape may be incomplete. */
 function decodeCut(inside: string): string {
   for (let end = inside.length; end >= Math.max(0, inside.length - MAX_ESCAPE_CHARS); end -= 1) {
-    const decoded = parseAny(`"${inside.slice(0, end)}"`);
-    if (typeof decoded === 'string') return decoded;
+    const decoded = decodeString(inside.slice(0, end));
+    if (decoded !== null) return decoded;
   }
   return inside;
 }
@@ -222,11 +174,29 @@ function repair(tail: Buffer, isTorn: boolean, options: RepairOptions): string |
 function closeTorn(tail: Buffer, options: RepairOptions): string | Buffer {
   const start = head(options.id, options.nowMs);
   if (tail.length < start.length) return `${start.slice(tail.length)}"${tornEnd(options)}`;
+  const rest = restOfObject(tail);
+  if (rest) return rest;
   for (const characterEnd of CHARACTER_ENDS.map((bytes) => Buffer.from(bytes))) {
     const bytes = Buffer.concat([tail, characterEnd]);
     if (isUtf8(bytes)) return Buffer.concat([characterEnd, Buffer.from(closeText(bytes.toString(), options))]);
   }
   return '\n';
+}
+
+/** Number of bytes behind `msg` from which on a record can only have an object: `,"j`. */
+const OBJECT_SIGN_BYTES = 3;
+
+/** Rest of a record that was cut off in its object, all of which is in `msg`; null if it was cut off elsewhere. */
+function restOfObject(tail: Buffer): Buffer | null {
+  const start = tail.indexOf(MSG_KEY) + MSG_KEY.length;
+  const end = endOfString(tail, start, tail.length);
+  const written = tail.subarray(end + 1);
+  const line = decodeString(tail.toString('utf8', start, end));
+  if (start < MSG_KEY.length || written.length < OBJECT_SIGN_BYTES || line === null) return null;
+  const object = Buffer.from(line);
+  const whole = Buffer.concat([OBJECT_KEY_BYTES, object, END_BYTES]);
+  if (!isObjectLine(object, 0, object.length)) return null;
+  return whole.subarray(0, written.length).equals(written) ? whole.subarray(written.length) : null;
 }
 
 function closeText(record: string, options: RepairOptions): string {

@@ -45,8 +45,16 @@ export function levelOfOrigin({ stream, level }: RecordOrigin): (typeof LEVELS)[
   return LEVELS.find(({ name }) => name === level) ?? levelOf(stream);
 }
 
+/** Place of a record's text in its line. A line that is not split is neither. */
+export interface LinePart {
+  /** True if it continues the previous record of the stream. */
+  readonly isContinued: boolean;
+  /** True if the next record of the stream continues this one. */
+  readonly isPartial: boolean;
+}
+
 /** Parsed record. A field is null if the record does not contain it. */
-export interface LogRecord {
+export interface LogRecord extends LinePart {
   /** pino's number of the level. */
   readonly level: number | null;
   /** Milliseconds since the epoch. */
@@ -55,10 +63,6 @@ export interface LogRecord {
   readonly stream: string | null;
   /** Printed bytes, one character per byte (Node's `latin1`). */
   readonly text: string;
-  /** True if it continues the previous record of the stream. */
-  readonly isContinued: boolean;
-  /** True if the next record of the stream continues this one. */
-  readonly isPartial: boolean;
 }
 
 export interface Gap {
@@ -89,13 +93,19 @@ export interface BodyEncoder {
   readonly maxEndBytes: number;
   /**
    * True if the body is the content of a JSON string followed by `"}\n`, which the WebAssembly framer can write in most
-   * cases.
+   * cases. {@link BodyEncoder.addObject} then completes it.
    */
   readonly isJsonString: boolean;
   /**
    * Writes the line in [from, to) of `source` and the end of the record into `target` at `at`; returns the end offset.
    */
-  put(target: Buffer, at: number, source: Buffer, from: number, to: number, isPartial: boolean): number;
+  put(target: Buffer, at: number, source: Buffer, from: number, to: number, part: LinePart): number;
+  /**
+   * Adds to a record in `target`, which ends at `end` and has been written as a JSON string, the object that its line in
+   * [from, to) may be: one that begins with `{` and is not split. Returns the new end; at most `to - from` plus
+   * `maxEndBytes` are added.
+   */
+  addObject(target: Buffer, end: number, source: Buffer, from: number, to: number): number;
 }
 
 /**

@@ -2,8 +2,16 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import pc from 'picocolors';
-import { createConverter, decorateRecord, RecordPrinter } from '../../../src/cli/render/log-records.ts';
+import {
+  createConverter,
+  createRecordPrinter,
+  decorateRecord,
+  RecordPrinter,
+} from '../../../src/cli/render/log-records.ts';
 import { LOG_FORMATS } from '../../../src/protocol/log-files/formats.ts';
+import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
+import { createFramer } from '../../../workers/logs/format/framers.ts';
+import { objectLine } from '../../helpers/logs/object-line.ts';
 
 const HEAD = '2026-11-23T08:00:00.123Z ERROR [web] ';
 const TIME = '2026-11-23T08:00:00.123Z';
@@ -46,6 +54,34 @@ test('a printer that passes text on renders only records that begin with a brace
       const printed = print(printer, cut(Buffer.from(text, 'latin1'), places));
       assert.equal(printed, records.map((each) => `${render(each)}\n`).join(''));
     }),
+  );
+});
+
+test('a line is printed as the service printed it, whichever format it was stored in', () => {
+  const id = { service: 'web', stream: 'stdout' } as const;
+  const lines = fc.array(
+    fc.oneof(
+      objectLine(),
+      line.map((bytes) => Buffer.from(bytes).toString('latin1')),
+    ),
+  );
+  fc.assert(
+    fc.property(
+      lines,
+      fc.constantFrom('text' as const, 'json' as const),
+      fc.array(fc.nat()),
+      (each, format, places) => {
+        const expected = each.map((text) => text.replace(/[\r\n]/g, ' '));
+        const input = Buffer.from(expected.map((text) => `${text}\n`).join(''), 'latin1');
+        const memory = new FrameMemory();
+        const framer = createFramer(format, { memory, id, maxLineBytes: 1000 });
+        memory.bytes.set(input, INPUT_START);
+        framer.frame(INPUT_START, INPUT_START + input.length, time);
+        const stored = Buffer.from(memory.output.subarray(memory.outputStart, memory.outputEnd));
+        const printed = print(createRecordPrinter('text', false, colors), cut(stored, places));
+        assert.equal(printed, expected.map((text) => `${TIME} INFO [web] ${text}\n`).join(''));
+      },
+    ),
   );
 });
 

@@ -14,6 +14,7 @@ interface JsonRecord {
   readonly raw?: string;
   readonly partial?: true;
   readonly torn?: true;
+  readonly json?: object;
 }
 
 /** The lines that records are of, each as Latin-1, so that a character is a byte; throws at what is no record. */
@@ -45,7 +46,10 @@ function stripJson(records: readonly string[]): string[] {
     const record = parseRecord(text);
     if (record.level === 40) continue;
     const bytes = record.invalid_utf8 ? Buffer.from(record.raw ?? '', 'base64') : Buffer.from(record.msg);
-    begun += bytes.toString('latin1');
+    const line = bytes.toString('latin1');
+    // The object is the whole line, byte for byte.
+    if (record.json && (begun !== '' || !text.endsWith(`,"json":${line}}`))) throw new Error(`another object: ${text}`);
+    begun += line;
     if (record.partial) continue;
     lines.push(begun);
     begun = '';

@@ -15,6 +15,7 @@ import { LEVELS, MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.t
 import { TEXT_HEAD } from '../../../src/protocol/log-files/text.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../workers/logs/format/framers.ts';
+import { objectLine } from '../../helpers/logs/object-line.ts';
 import { parseRecord, strip } from '../../helpers/logs/strip.ts';
 import { rounds } from '../../helpers/rounds.ts';
 
@@ -27,10 +28,11 @@ const JSON_HEAD = '{"level":30,"time":1795420800123,"service":"web","stream":"st
 const NAMES = Object.keys(LOG_FORMATS) as LogFormat[];
 const GAP = { lines: 3, bytes: 40, reason: 'the disk is full' };
 
-/** Bytes of a line, one character per byte. */
-const line = fc
+const anyLine = fc
   .array(fc.oneof(fc.constantFrom(0x22, 0x5c, 0x7b, 0xc3, 0xa9), fc.integer({ min: 0, max: 255 })), { maxLength: 40 })
   .map((bytes) => Buffer.from(bytes.filter((byte) => byte !== 10 && byte !== 13)).toString('latin1'));
+/** Bytes of a line, one character per byte. */
+const line = fc.oneof(anyLine, objectLine());
 
 /** Records of a line, with their newlines, as they are in a file. */
 function recordsOf(name: LogFormat, text: string, maxLineBytes = 2 ** 20): string[] {
@@ -162,6 +164,32 @@ test('a JSON record cut anywhere is repaired and flagged, and its bytes stay', (
       }
     }
   }
+});
+
+test('a record cut off in its object gets back all that was printed', () => {
+  const lines = [
+    '{}',
+    '{"a":"\\"\\\\", "a":12345678901234567890}',
+    Buffer.from('{"é漢😀":[1,{"b":null}]}').toString('latin1'),
+  ];
+  for (const line of lines) {
+    const [record = ''] = recordsOf('json', line);
+    const object = record.lastIndexOf(',"json":');
+    assert.equal(record.slice(object), `,"json":${line}}\n`);
+    for (let length = object + 3; length < record.length; length += 1) {
+      for (const continues of [false, true]) assert.equal(repaired(record.slice(0, length), continues), record);
+    }
+    for (let length = 1; length < object + 3; length += 1) {
+      const parsed = parseRecord(repaired(record.slice(0, length)).split('\n')[0]!);
+      assert.ok(parsed.torn && !parsed.json, 'what is torn is a string');
+    }
+  }
+});
+
+test('the object of a line that is none is not completed', () => {
+  const record = repaired(`${JSON_HEAD}no object","js`).trimEnd();
+  assert.equal(parseRecord(record).msg, 'no object');
+  assert.ok(!record.includes('"json"'), record);
 });
 
 test('a line whose rest will never come is ended, unless its stream goes on', () => {

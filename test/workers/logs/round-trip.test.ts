@@ -17,6 +17,7 @@ import { createFramer } from '../../../workers/logs/format/framers.ts';
 import { gate } from '../../helpers/fakes/fake-context.ts';
 import { ManualClock } from '../../helpers/fakes/manual-clock.ts';
 import { contentOf } from '../../helpers/logs/harness.ts';
+import { objectLine } from '../../helpers/logs/object-line.ts';
 import { linesIn, strip } from '../../helpers/logs/strip.ts';
 import { rounds } from '../../helpers/rounds.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -24,7 +25,12 @@ import { makeTempDir } from '../../helpers/temp.ts';
 const ID = { service: 'web', stream: 'stdout' } as const;
 
 const byte = fc.oneof(fc.constantFrom(10, 10, 13, 0x22, 0x5c, 0xc3, 0xa9), fc.integer({ min: 0, max: 255 }));
-const chunk = fc.array(byte, { minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes));
+const bytes = fc.array(byte, { minLength: 1, maxLength: 60 }).map((each) => Buffer.from(each));
+const objects = fc.array(objectLine(), { minLength: 1, maxLength: 3 });
+const chunk = fc.oneof(
+  { arbitrary: bytes, weight: 3 },
+  { arbitrary: objects.map((lines) => Buffer.from(lines.map((line) => `${line}\n`).join(''), 'latin1')), weight: 1 },
+);
 /** Settings of a service. */
 interface Setting {
   readonly format: LogFormat;

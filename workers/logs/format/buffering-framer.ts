@@ -1,5 +1,11 @@
 /** Framer for formats that encode the line: it needs each line as a whole. */
-import { type BodyEncoder, type Gap, LF, MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.ts';
+import {
+  type BodyEncoder,
+  type Gap,
+  LF,
+  type LinePart,
+  MAX_HEAD_BYTES,
+} from '../../../src/protocol/log-files/record.ts';
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import {
   CR,
@@ -13,6 +19,8 @@ import {
 } from './framer.ts';
 
 const PENDING_BYTES = 1024;
+const OPEN_BRACE = 0x7b;
+const WHOLE_LINE: LinePart = { isContinued: false, isPartial: false };
 
 /** Buffers the start of a line until its end arrives: at most `maxLineBytes` plus two bytes. */
 export class BufferingFramer implements Framer {
@@ -26,6 +34,8 @@ export class BufferingFramer implements Framer {
   #pendingBytes = 0;
   #pendingEpochMs = 0;
   #hasLine = false;
+  /** True if the next record continues the previous one. */
+  #isContinued = false;
   #out = OUTPUT_START;
   #headEnd = HEAD_START;
 
@@ -38,7 +48,7 @@ export class BufferingFramer implements Framer {
   }
 
   get isBetweenLines(): boolean {
-    return !this.#hasLine;
+    return !this.#hasLine && !this.#isContinued;
   }
 
   /** False, because this framer only writes complete records. */
@@ -53,13 +63,15 @@ export class BufferingFramer implements Framer {
     bytes[to] = LF;
     let at = from;
     while (at < to) {
-      at = this.#frameWhole(at, to, epochMs);
+      const begun = at;
+      at = this.#frameWhole(begun, to, epochMs);
       if (at === to) break;
+      // What may be an object was the last line of that call, or is the next one.
+      if (at > begun && (bytes[begun] === OPEN_BRACE || bytes[at] === OPEN_BRACE)) continue;
       const newline = bytes.indexOf(LF, at);
       const isWhole = newline < to;
       if (isWhole && !this.#hasLine && newline - at <= this.#maxLineBytes) {
-        const end = newline > at && bytes[newline - 1] === CR ? newline - 1 : newline;
-        if (!this.#put(bytes, at, end, epochMs, false)) break;
+        if (!this.#put(bytes, at, endOfText(bytes, at, newline), epochMs, false)) break;
         this.lines += 1;
         at = newline + 1;
         continue;
@@ -82,19 +94,24 @@ export class BufferingFramer implements Framer {
     // A carriage return without a newline adds one byte to the line.
     if (this.#hasLine && this.#pendingBytes > this.#maxLineBytes) this.#putPart();
     if (this.#hasLine) this.#putPending(false);
+    else this.#isContinued = false;
     this.#finish();
   }
 
-  /** Does nothing: the previous record already says that it is continued. */
-  continueLine(): void {}
+  /** The previous record already says that it is continued, but the next one must not be taken for a whole line. */
+  continueLine(): void {
+    this.#isContinued = true;
+  }
 
   save(): FramerState {
     const line = this.#hasLine ? new Uint8Array(this.#pending.subarray(0, this.#pendingBytes)) : null;
-    return { type: 'buffering', line, epochMs: this.#pendingEpochMs };
+    return { type: 'buffering', line, epochMs: this.#pendingEpochMs, isContinued: this.#isContinued };
   }
 
   restore(state: FramerState): void {
-    if (state.type !== 'buffering' || !state.line) return;
+    if (state.type !== 'buffering') return;
+    this.#isContinued = state.isContinued;
+    if (!state.line) return;
     this.#pending = Buffer.from(state.line);
     this.#pendingBytes = state.line.length;
     this.#pendingEpochMs = state.epochMs;
@@ -107,17 +124,24 @@ export class BufferingFramer implements Framer {
   }
 
   /**
-   * Converts lines that need nothing but backslashes, up to the first other line; returns the offset at which it
-   * stopped.
+   * Converts lines that need nothing but backslashes, up to the first other line, or one line that may be an object;
+   * returns the offset at which it stopped.
    */
   #frameWhole(from: number, to: number, epochMs: number): number {
     const { simd, bytes, output } = this.#memory;
-    if (!simd || !this.#body.isJsonString || this.#hasLine || output !== bytes) return from;
+    const body = this.#body;
+    if (!simd || !body.isJsonString || this.#hasLine || output !== bytes) return from;
     this.#setHead(epochMs);
     const headBytes = this.#headEnd - HEAD_START;
-    const at = simd.frame(from, to, this.#out, OUTPUT_LIMIT, HEAD_START, headBytes, this.#maxLineBytes, 1);
+    const mayBeObject = bytes[from] === OPEN_BRACE && !this.#isContinued;
+    const end = mayBeObject ? Math.min(bytes.indexOf(LF, from) + 1, to) : to;
+    const limit = mayBeObject ? OUTPUT_LIMIT - (end - from) - body.maxEndBytes : OUTPUT_LIMIT;
+    const at = simd.frame(from, end, this.#out, limit, HEAD_START, headBytes, this.#maxLineBytes, 1);
     this.#out = simd.outEnd.value;
+    if (at === from) return at;
+    this.#isContinued = false;
     this.lines += simd.lines.value;
+    if (mayBeObject) this.#out = body.addObject(bytes, this.#out, bytes, from, endOfText(bytes, from, at - 1));
     return at;
   }
 
@@ -178,15 +202,19 @@ export class BufferingFramer implements Framer {
   #put(source: Buffer, from: number, to: number, epochMs: number, isPartial: boolean): boolean {
     const memory = this.#memory;
     if (memory.output !== memory.bytes) return false;
+    const isContinued = this.#isContinued;
+    const part = isContinued || isPartial ? { isContinued, isPartial } : WHOLE_LINE;
     const { maxGrowth, maxEndBytes } = this.#body;
     const boundBytes = MAX_HEAD_BYTES + (to - from) * maxGrowth + maxEndBytes;
     if (this.#out + boundBytes <= OUTPUT_END) {
-      this.#out = this.#render(memory.bytes, this.#out, source, from, to, epochMs, isPartial);
+      this.#out = this.#render(memory.bytes, this.#out, source, from, to, epochMs, part);
+      this.#isContinued = isPartial;
       return true;
     }
     if (this.#out > OUTPUT_START) return false;
     const own = Buffer.allocUnsafeSlow(boundBytes);
-    memory.setOwnOutput(own.subarray(0, this.#render(own, 0, source, from, to, epochMs, isPartial)));
+    memory.setOwnOutput(own.subarray(0, this.#render(own, 0, source, from, to, epochMs, part)));
+    this.#isContinued = isPartial;
     return true;
   }
 
@@ -198,14 +226,14 @@ export class BufferingFramer implements Framer {
     from: number,
     to: number,
     epochMs: number,
-    isPartial: boolean,
+    part: LinePart,
   ): number {
     this.#setHead(epochMs);
     const { bytes } = this.#memory;
     const at = start + this.#headEnd - HEAD_START;
     if (target === bytes) target.copyWithin(start, HEAD_START, this.#headEnd);
     else bytes.copy(target, start, HEAD_START, this.#headEnd);
-    return this.#body.put(target, at, source, from, to, isPartial);
+    return this.#body.put(target, at, source, from, to, part);
   }
 
   #setHead(epochMs: number): void {
@@ -213,6 +241,11 @@ export class BufferingFramer implements Framer {
     if (!memory.claimHead(this, epochMs)) return;
     this.#headEnd = HEAD_START + memory.bytes.write(format.head(id, epochMs, false), HEAD_START, 'latin1');
   }
+}
+
+/** End of the line that begins at `from`, without the carriage return before its newline. */
+function endOfText(bytes: Buffer, from: number, newline: number): number {
+  return newline > from && bytes[newline - 1] === CR ? newline - 1 : newline;
 }
 
 /** Largest length up to `limit` that does not split a UTF-8 character. */

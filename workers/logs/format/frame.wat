@@ -42,6 +42,12 @@
               (i32.shl (i32.sub (local.get $to) (local.get $at)) (local.get $json)))
             (local.get $limit)))
 
+        ;; A line that begins with { may be a JSON object: the caller has to see it, and gives it as the first one.
+        (br_if $done
+          (i32.and
+            (i32.and (local.get $json) (i32.ne (local.get $count) (i32.const 0)))
+            (i32.eq (i32.load8_u (local.get $at)) (i32.const 0x7b))))
+
         (local.set $p (i32.const 0))
         (loop $copyPrefix
           (v128.store

@@ -17,8 +17,8 @@ export interface SimdFramer {
    * @param limit a line is converted only if `out` plus the rest of the input, or twice the rest for JSON, is within it
    * @param isJson 1 for JSON, 0 for text
    * @returns the offset at which it stopped: `to`, or the start of a line that is left to the caller, because there is
-   * no room, the line is incomplete or longer than `maxLineBytes`, or one of its bytes needs more than a backslash in
-   * JSON
+   * no room, the line is incomplete or longer than `maxLineBytes`, or in JSON one of its bytes needs more than a
+   * backslash, or it begins with `{` and is not the first line
    */
   frame(
     at: number,

@@ -98,7 +98,7 @@ test('the thread after one that died knows the line that it had begun', async (t
   const logs = await startLogs(t);
   const held = {
     ...{ place: null, items: [], withheld: Buffer.alloc(0) },
-    framer: { type: 'buffering', line: Buffer.from('rea'), epochMs: 0 },
+    framer: { type: 'buffering', line: Buffer.from('rea'), epochMs: 0, isContinued: false },
   } as const;
   const source = await logs.open(
     'web',

@@ -5,6 +5,7 @@ import type { LogFormat } from '../../../../src/protocol/log-files/formats.ts';
 import type { StreamName } from '../../../../src/protocol/log-files/names.ts';
 import { FrameMemory, type Framer, INPUT_BYTES, INPUT_START } from '../../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../../workers/logs/format/framers.ts';
+import { objectLine } from '../../../helpers/logs/object-line.ts';
 import { linesIn, parseRecord, strip } from '../../../helpers/logs/strip.ts';
 import { rounds } from '../../../helpers/rounds.ts';
 
@@ -196,6 +197,65 @@ describe('json', () => {
     );
   });
 
+  test('a line that is an object is also in the record as it was printed', () => {
+    const line = '{"a":1.50, "a":12345678901234567890,"b":[{"c":"\\u00e9\\n"}]}';
+    const record = `${HEAD}${JSON.stringify(line).slice(1)},"json":${line}}\n`;
+    assert.equal(frameJson(100, `${line}\n`), record);
+    assert.equal(frameJson(100, `${line}\r\n`), record);
+    assert.equal(frameJson(100, line.slice(0, 7), line.slice(7)), record);
+    assert.equal(frameJson(100, `x\n${line}\n${line}\ny\n`), `${HEAD}x"}\n${record}${record}${HEAD}y"}\n`);
+    assert.deepEqual(parseRecord(record).json, JSON.parse(line));
+    const accented = '{"é":"漢"}';
+    assert.ok(frameJson(100, `${accented}\n`).endsWith(Buffer.from(`,"json":${accented}}\n`).toString('latin1')));
+  });
+
+  test('other lines that begin with a brace are strings', () => {
+    for (const line of [
+      '{',
+      '{}x',
+      '{ a: 1 }',
+      '{"a":1',
+      '{"a":\t1}',
+      '{"a":"\xff"}',
+      '{"a":"\u0001"}',
+      '[{}]',
+      ' {}',
+    ]) {
+      for (const chunks of [[`${line}\n`], [line]]) {
+        const record = parseRecord(frameAll(bytesOf(...chunks), { format: 'json' }).text);
+        assert.ok(!('json' in record), line);
+      }
+    }
+  });
+
+  test('a part of a line is a string, even if it would be an object', () => {
+    assert.equal(frameJson(7, '{"a":1}{}\n'), `${HEAD}{\\"a\\":1}","partial":true}\n${HEAD}{}"}\n`);
+    assert.equal(frameJson(7, '{"a":1}{}', '\n{}\n').match(/"json":/g)?.length, 1);
+  });
+
+  test('what continues a line that a crash cut off is a string, also after another handover', () => {
+    for (const isHandedOver of [false, true]) {
+      let framer = newFramer({ format: 'json' });
+      framer.continueLine();
+      assert.ok(!framer.isBetweenLines);
+      if (isHandedOver) {
+        const state = framer.save();
+        framer = newFramer({ format: 'json' });
+        framer.restore(state);
+      }
+      memory.bytes.write('{}\n{}\n', INPUT_START);
+      framer.frame(INPUT_START, INPUT_START + 6, EPOCH_MS);
+      assert.equal(takeOutput().toString(), `${HEAD}{}"}\n${HEAD}{}","json":{}}\n`);
+      assert.ok(framer.isBetweenLines);
+    }
+    const framer = newFramer({ format: 'json' });
+    framer.continueLine();
+    framer.endLine(EPOCH_MS);
+    memory.bytes.write('{}\n', INPUT_START);
+    framer.frame(INPUT_START, INPUT_START + 3, EPOCH_MS);
+    assert.equal(takeOutput().toString(), `${HEAD}{}","json":{}}\n`);
+  });
+
   test('a line is written when it is complete, with the time of its first chunk', () => {
     const framer = newFramer({ format: 'json' });
     memory.bytes.write('half', INPUT_START);
@@ -237,7 +297,9 @@ describe('json', () => {
 for (const format of ['text', 'json'] as const) {
   test(`${format}: any bytes, split anywhere, are kept unchanged for every line limit`, () => {
     const byte = fc.oneof(fc.constantFrom(10, 13, 0x22, 0x5c, 0xc3, 0xa9), fc.integer({ min: 0, max: 255 }));
-    const stream = fc.array(fc.array(byte, { minLength: 1, maxLength: 40 }), { maxLength: 20 });
+    const piece = objectLine().map((line) => [...Buffer.from(`\n${line}\n`, 'latin1')]);
+    const stream = fc.array(fc.oneof(fc.array(byte, { minLength: 1, maxLength: 40 }), piece), { maxLength: 20 });
+
     const limit = fc.oneof(fc.integer({ min: 1, max: 10 }), fc.constant(2 ** 20));
     fc.assert(
       fc.property(stream, limit, (chunks, maxLineBytes) => {

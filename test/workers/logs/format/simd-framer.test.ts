@@ -81,6 +81,9 @@ for (const format of FORMAT_NAMES) {
       '\r',
       '"',
       '\\',
+      '{',
+      '{"a":1}',
+      '{"a":1}\n',
       '\t',
       '\x00',
       '\x1f',
@@ -111,7 +114,18 @@ for (const format of FORMAT_NAMES) {
 
   test(`${format}: chunks that fill the input buffer become the same records, however little output space is left`, () => {
     for (const service of ['web', 'x'.repeat(63)]) {
-      for (const line of ['\n', '\r\n', '"\n', '\\"\r\n', 'x\n', `${'x'.repeat(15)}\n`, `${'"'.repeat(16)}\n`]) {
+      for (const line of [
+        '\n',
+        '\r\n',
+        '{}\n',
+        '{"a":"\\\\"}\n',
+        '{\r\n',
+        '"\n',
+        '\\"\r\n',
+        'x\n',
+        `${'x'.repeat(15)}\n`,
+        `${'"'.repeat(16)}\n`,
+      ]) {
         const bytes = Buffer.from(line.repeat(Math.ceil((2 * INPUT_BYTES) / line.length)));
         assertSame(cut(bytes, [INPUT_BYTES]), { format, service });
       }
@@ -153,6 +167,11 @@ test('complete lines do not reach the JavaScript framer', () => {
   ] as const) {
     frameAll(simdMemory, [Buffer.from(line.repeat(3), 'latin1')], { format });
     assert.equal(simd.lines.value, 3, format);
+  }
+  // One at a time: it may be an object.
+  for (const line of ['{"a":"\\\\"}\r\n', '{ a: 1 }\n']) {
+    frameAll(simdMemory, [Buffer.from(line.repeat(3))], { format: 'json' });
+    assert.equal(simd.lines.value, 1, line);
   }
 });
 
