@@ -54,7 +54,7 @@ function kvmObstacle(): string | null {
 }
 
 /** Reads the saved verdict; null if it is missing, torn or of another version, so that the test must run again. */
-async function readVerdict(path: string): Promise<AcceleratorVerdict | null> {
+export async function readVerdict(path: string): Promise<AcceleratorVerdict | null> {
   try {
     return v.parse(v.pipe(v.string(), v.parseJson(), VerdictSchema), await readBounded(path, MAX_BYTES.record));
   } catch {

@@ -19,12 +19,17 @@ const MessageSchema = v.union([
   v.object({ event: v.string(), data: v.optional(v.record(v.string(), v.unknown())) }),
 ]);
 
+function closed(): MonocoreError {
+  return new MonocoreError('Aborted', 'the connection to QEMU was closed');
+}
+
 /** Connection to one QEMU. Main thread. */
 export class QmpClient {
   readonly #lines: LineSocket;
   readonly #pending = new Map<number, Deferred<unknown>>();
   readonly #onEvent: (name: string, data: Record<string, unknown>) => void;
   #nextId = 1;
+  #isClosed = false;
 
   /**
    * Connects to QEMU.
@@ -46,9 +51,11 @@ export class QmpClient {
   /**
    * Executes a command.
    *
-   * @throws MonocoreError `CallTimeout` without an answer within 5 s (QEMU hangs or is gone), `Internal` for an error
+   * @throws MonocoreError `CallTimeout` without an answer within 5 s (QEMU hangs or is gone), `Internal` for an error,
+   * `Aborted` if the client is closed
    */
   async execute(command: string, words?: Record<string, string>): Promise<unknown> {
+    if (this.#isClosed) throw closed();
     const id = this.#nextId++;
     const call = deferred<unknown>();
     this.#pending.set(id, call);
@@ -76,9 +83,9 @@ export class QmpClient {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#lines.close();
-    const error = new MonocoreError('Aborted', 'the connection to QEMU was closed');
-    for (const { reject } of this.#pending.values()) reject(error);
+    for (const { reject } of this.#pending.values()) reject(closed());
   }
 
   #onLine(line: string): void {

@@ -74,9 +74,10 @@ test('a call without an answer throws CallTimeout', async (t) => {
   t.mock.timers.reset();
 });
 
-test('a call that is pending when the client is closed is aborted', async (t) => {
+test('a call that is pending when the client is closed, or comes later, is aborted', async (t) => {
   const { qmp } = await connect(t);
   const call = assert.rejects(qmp.execute('quit'), { code: 'Aborted' });
   qmp.close();
   await call;
+  await assert.rejects(qmp.execute('quit'), { code: 'Aborted' });
 });

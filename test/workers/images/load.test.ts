@@ -8,6 +8,7 @@ import { loadImages } from '../../../workers/images/load.ts';
 import { listImages } from '../../../workers/images/store/list.ts';
 import { LARGE, makeStore, PLATFORM, type TestStore } from '../../helpers/images/harness.ts';
 import { ARCHITECTURE, digestOf, layoutFiles, makeImage, makeTar } from '../../helpers/images/images.ts';
+import { END_OF_ARCHIVE, rawHeader } from '../../helpers/images/layers.ts';
 
 type Files = readonly (readonly [string, Buffer | string])[];
 
@@ -141,4 +142,15 @@ test('a forged, incomplete, truncated or too large archive leaves nothing behind
     ),
     { code: 'Usage', message: /nonexistent.tar cannot be read: no such file or directory \(ENOENT\)/ },
   );
+});
+
+test('a small archive that decompresses to gigabytes of no file is refused on the way', async (t) => {
+  const to = await makeStore(t);
+  const size = 100 * 2 ** 20;
+  const strange = Buffer.concat([rawHeader({ name: 'x', type: 'Z', size }), Buffer.alloc(size), END_OF_ARCHIVE]);
+  const settings = { max_image_size_bytes: 10_000, change: () => gzipSync(strange, { level: 1 }) };
+  await assert.rejects(load(to, [], settings), {
+    code: 'ImageInvalid',
+    message: /archive\.tar has more than 9\.77 KiB$/,
+  });
 });

@@ -18,6 +18,8 @@ import { LOAD_PREFIX } from '../store/removal.ts';
 
 /** Maximum number of entries in an archive: a few for each layer. */
 const MAX_ENTRIES = 20_000;
+/** Size of a tar header with its extensions; bounds the content that belongs to no file. */
+const HEADER_BYTES = 4096;
 /** Maximum number of links from a name to its file. */
 const MAX_LINKS = 8;
 
@@ -84,6 +86,7 @@ export async function unpackArchive(
   });
   const archive = new Archive();
   let leftBytes = maxBytes;
+  let readBytes = 0;
   let entries = 0;
   /** Descriptor of the file being written; synchronous, because the job has a thread to itself. */
   let fd: number | null = null;
@@ -91,6 +94,17 @@ export async function unpackArchive(
   function closeFile(): void {
     if (fd !== null) closeSync(fd);
     fd = null;
+  }
+
+  function tooLarge(): MonocoreError {
+    const details = { hint: '--max-image-size allows more' };
+    return invalidImage(`${path} has more than ${formatSize(maxBytes)}`, { details });
+  }
+
+  /** Also counts what belongs to no file, which would otherwise be decompressed without end. */
+  function count(bytes: number): void {
+    readBytes += bytes;
+    if (readBytes > maxBytes + MAX_ENTRIES * HEADER_BYTES) throw tooLarge();
   }
 
   function take(entry: TarEntry): ContentSink | null {
@@ -103,11 +117,7 @@ export async function unpackArchive(
     if (entry.type === 'link') archive.links.set(name, entry.linkname);
     if (entry.type !== 'file') return null;
     leftBytes -= entry.size;
-    if (leftBytes < 0) {
-      throw invalidImage(`${path} has more than ${formatSize(maxBytes)}`, {
-        details: { hint: '--max-image-size allows more' },
-      });
-    }
+    if (leftBytes < 0) throw tooLarge();
     // With two files of one name, the verified one might not be the one that is used.
     if (archive.files.has(name)) throw invalidImage(`${path} has ${JSON.stringify(name)} twice`);
     const file = join(partialDir, `${LOAD_PREFIX}${entries}`);
@@ -128,7 +138,7 @@ export async function unpackArchive(
   }
 
   try {
-    await readTar(decompress(path, signal), take);
+    await readTar(decompress(path, signal, count), take);
   } catch (error) {
     signal.throwIfAborted();
     throw asContentError(error, `${path} is not a valid tar archive`);

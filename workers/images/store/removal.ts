@@ -147,15 +147,10 @@ async function readUses(stateDirs: readonly string[], index: ImageIndex): Promis
   const uses = new Map<string, Set<string>>();
   const note = (digest: string, service: string) => uses.set(digest, (uses.get(digest) ?? new Set()).add(service));
   for (const path of (await Promise.all(stateDirs.map(listStateFiles))).flat()) {
-    const document = await readUse(path);
-    if (document === null) continue;
-    const { service, image_digest } = document;
-    if (image_digest) note(image_digest, service.name);
-    const reference = service.image ?? service.base;
-    if (reference) {
-      const name = fullImageName(reference);
-      for (const entry of index.manifests) if (nameOf(entry) === name) note(entry.digest, service.name);
-    }
+    const use = await readUse(path);
+    if (use === null) continue;
+    if (use.digest) note(use.digest, use.service);
+    for (const entry of index.manifests) if (nameOf(entry) === use.image) note(entry.digest, use.service);
   }
   return uses;
 }
@@ -165,11 +160,22 @@ async function listStateFiles(dir: string): Promise<string[]> {
   return (paths ?? []).filter((path) => path.endsWith('.json'));
 }
 
+/** Digest and full name of the image of a service. */
+interface ImageUse {
+  readonly service: string;
+  readonly digest: string | null;
+  readonly image: string | undefined;
+}
+
 /** Reads one state file; null if it has disappeared meanwhile. */
-async function readUse(path: string): Promise<v.InferOutput<typeof UseSchema> | null> {
+async function readUse(path: string): Promise<ImageUse | null> {
   try {
     const text = await readBounded(path, MAX_BYTES.state).catch(nullIfMissing);
-    return text === null ? null : v.parse(v.pipe(v.string(), v.parseJson(), UseSchema), text);
+    if (text === null) return null;
+    const { service, image_digest } = v.parse(v.pipe(v.string(), v.parseJson(), UseSchema), text);
+    const reference = service.image ?? service.base;
+    const image = reference ? fullImageName(reference) : undefined;
+    return { service: service.name, digest: image_digest ?? null, image };
   } catch (cause) {
     throw new MonocoreError(
       'Internal',
