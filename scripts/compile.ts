@@ -75,6 +75,8 @@ function describe(content: Buffer): string {
 
 function write({ path, mode }: Artefact, built: Buffer): void {
   mkdirSync(dirname(path), { recursive: true });
+  // The file of a program that runs cannot be written.
+  rmSync(path, { force: true });
   writeFileSync(path, built);
   chmodSync(path, mode);
   console.log(`${path}: ${describe(built)}`);

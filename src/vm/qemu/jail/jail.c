@@ -10,75 +10,53 @@
  *   open-files=N, file-bytes=N           RLIMIT_NOFILE and RLIMIT_FSIZE; none is raised above its hard limit
  *   forward=ADDRESS:PORT:INNER           listen on a TCP port of the host for port INNER of 127.0.0.1 in the jail
  *   namespaces=host|user                 make private namespaces, as root of the host or of a user namespace of its own
- *   way-out=PATH, unreachable=ADDRESS/MASK…   let slirp4netns, PATH, connect the network of the jail with the host's
+ *   unreachable=ADDRESS/MASK…            networks that the jail cannot reach
+ *   way-out=PATH                         let slirp4netns, PATH, connect the network of the jail with the host's
  *   root=DIR                             place for a root that has nothing but what follows; any folder
  *   file=PATH, device=PATH               a file or folder of the host, read-only and at the same path, or a device
  *   user=own|N, group=own|N…             user and groups; the first group is the primary one
  *
  * Files and sockets have the descriptors from 6 on, in the order of the words; those up to 5 are inherited, and there are no
  * others. `own` is a number that no other running process of the host has: the pid, from a range of their own. The
- * environment is empty, all capabilities are gone, and nothing that is executed gets any back.
+ * environment is empty, all capabilities are gone, and nothing that is executed gets any back. System calls that a monitor
+ * does not need fail, see filter.h.
  *
  * The network namespace has nothing but its own loopback interface and, with `way-out`, a way to other hosts: neither to
- * the loopback addresses of this one, nor to those that are said to be unreachable.
+ * the addresses of this one, see addresses.h, nor to those that are said to be unreachable.
  *
  * With namespaces the jail stays as PROGRAM's parent: it passes signals on, ends with PROGRAM and as PROGRAM ended, and
  * takes it along when it is killed. It also carries the bytes of the forwarded ports, see relay.h. Its other child is
  * process 1 of the pid namespace, which the kernel spares signals that must end PROGRAM, such as that of a limit. Without
- * namespaces the jail becomes PROGRAM. A step that fails ends the jail with status 126 and a message with the number of the
- * error, see errno(3). Without arguments it ends with status 0, which tells that a jail can execute it. Long because the
- * order of its steps is its safety: they stand together.
+ * namespaces the jail becomes PROGRAM. A step that fails ends the jail with status 126 and a message, see errors.h. Without
+ * arguments it ends with status 0, which tells that a jail can execute it. Long because the order of its steps is its
+ * safety: they stand together.
  */
 #include <asm/signal.h>
 #include <asm/stat.h>
 #include <asm/statfs.h>
 #include <linux/capability.h>
-#include <linux/errno.h>
 #include <linux/fcntl.h>
-#include <linux/in.h>
 #include <linux/limits.h>
 #include <linux/mount.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/sched.h>
 #include <linux/signalfd.h>
-#include <linux/sockios.h>
 #include <linux/un.h>
 #include "freestanding.h"
+#include "errors.h"
 #include "relay.h"
+#include "addresses.h"
+#include "filter.h"
 
-enum { FIRST_FD = 6, FAILED = 126, MAX_GROUPS = 64 };
+enum { FIRST_FD = 6, MAX_GROUPS = 64 };
 /* Constants that the kernel's headers for programs lack. */
-enum { AF_UNIX = 1, UMOUNT_DETACH = 2, WAIT_NOHANG = 1, TYPE_MASK = 0170000, TYPE_FOLDER = 0040000 };
+enum { UMOUNT_DETACH = 2, WAIT_NOHANG = 1, TYPE_MASK = 0170000, TYPE_FOLDER = 0040000 };
 /* Users of jails: 0x4d000000 and the pid, which has at most 22 bits (PID_MAX_LIMIT in the kernel's threads.h). */
 enum { FIRST_USER = 0x4d000000 };
 
 static char spec[128 * 1024];
 static long spec_bytes;
-
-static void print_number(unsigned long number) {
-  char text[24];
-  char *at = text + sizeof text;
-  *--at = 0;
-  do *--at = '0' + number % 10;
-  while (number /= 10);
-  print(at);
-}
-
-static _Noreturn void fail(const char *what, const char *which, long error) {
-  print("monocore-jail: ");
-  print(what);
-  print(which);
-  print(": error ");
-  print_number(-error);
-  print("\n");
-  end(FAILED);
-}
-
-static long check(long result, const char *what, const char *which) {
-  if (result < 0) fail(what, which, result);
-  return result;
-}
 
 /* Value of a word with this key; null for a word with another. */
 static const char *value_of(const char *word, const char *key) {
@@ -126,11 +104,11 @@ static void close_from(unsigned first) {
 }
 
 static long open_socket(const char *path, int listens) {
-  static struct sockaddr_un address = {.sun_family = AF_UNIX};
+  static struct sockaddr_un address = {.sun_family = FAMILY_UNIX};
   long bytes = length(path);
   if (bytes >= (long)sizeof address.sun_path) fail("too long for a socket: ", path, -ENAMETOOLONG);
   for (long at = 0; at <= bytes; at++) address.sun_path[at] = path[at];
-  long fd = check(call(__NR_socket, AF_UNIX, SOCKET_STREAM, 0, 0), "cannot make a socket for ", path);
+  long fd = check(call(__NR_socket, FAMILY_UNIX, SOCKET_STREAM, 0, 0), "cannot make a socket for ", path);
   long size = sizeof address.sun_family + bytes + 1;
   long error = call(listens ? __NR_bind : __NR_connect, fd, (long)&address, size, 0);
   if (error == 0 && listens) error = call(__NR_listen, fd, 1, 0, 0);
@@ -171,19 +149,25 @@ static void write_file(const char *path, const char *text) {
   call(__NR_close, fd, 0, 0, 0);
 }
 
-/* Maps one user or group to itself: all that user_namespaces(7) allows to a user without privileges. */
-static void map_itself(const char *path, unsigned long id) {
-  char text[48];
-  char *at = text + sizeof text;
-  *--at = 0;
-  *--at = '1';
-  for (int times = 0; times < 2; times++) {
-    unsigned long rest = id;
-    *--at = ' ';
-    do *--at = '0' + rest % 10;
-    while (rest /= 10);
-  }
-  write_file(path, at);
+static void write_decimal(char *at, unsigned long number) {
+  unsigned long scale = 1;
+  while (number / scale >= 10) scale *= 10;
+  for (; scale > 0; scale /= 10) *at++ = '0' + number / scale % 10;
+  *at = 0;
+}
+
+/*
+ * Maps one user or group: all that user_namespaces(7) allows to a user without privileges. To number 0, which slirp4netns
+ * becomes for its sandbox. It gets nothing by that, as it has no capabilities.
+ */
+static void map_to_zero(const char *path, unsigned long id) {
+  char text[32] = "0 ";
+  write_decimal(text + 2, id);
+  char *end = text + length(text);
+  *end++ = ' ';
+  *end++ = '1';
+  *end = 0;
+  write_file(path, text);
 }
 
 /* Reads a dotted address; returns the character behind it. */
@@ -215,42 +199,30 @@ static void listen_for_forwards(void) {
     unsigned address, port, inner;
     const char *rest = read_port(read_port(read_address(value, &address), &port), &inner);
     if (*rest || port > 65535 || inner > 65535) fail("not a forward: ", value, -EINVAL);
-    check(add_listener(address, port, inner), "cannot listen on ", value);
+    check_or_try(add_listener(address, port, inner), "cannot listen on ", value, "see which program has the port");
   }
 }
 
-/* Arguments of ioctl(2) in netdevice(7) and the kernel's route.h; those headers need a C library. */
+/* Argument of ioctl(2) in netdevice(7), whose header needs a C library. */
 struct interface_request { char name[16]; short flags, rest[11]; };
-struct route_request {
-  unsigned long unused;
-  struct sockaddr_in destination, gateway, mask;
-  unsigned short flags;
-  long rest[8];
-};
-enum { INTERFACE_UP = 1, ROUTE_UP = 1, ROUTE_REJECT = 0x200 };
+enum { INTERFACE_UP = 1 };
 
 static void set_up_network(void) {
   static struct interface_request request = {.name = "lo", .flags = INTERFACE_UP};
-  long fd = check(call(__NR_socket, FAMILY_INET, SOCKET_DATAGRAM, 0, 0), "no socket can be made", "");
-  check(call(__NR_ioctl, fd, SIOCSIFFLAGS, (long)&request, 0), "cannot set up ", "lo");
+  long fd = call(__NR_socket, FAMILY_INET, SOCKET_DATAGRAM | SOCKET_CLOEXEC, 0, 0);
+  jail_routes = check(fd, "no socket can be made", "");
+  check(call(__NR_ioctl, jail_routes, SIOCSIFFLAGS, (long)&request, 0), "cannot set up ", "lo");
   for (const char *word = next_word(0); word; word = next_word(word)) {
     const char *value = value_of(word, "unreachable");
     if (!value) continue;
-    static struct route_request route = {.flags = ROUTE_UP | ROUTE_REJECT};
-    route.destination.sin_family = route.mask.sin_family = FAMILY_INET;
-    const char *rest = read_address(value, &route.destination.sin_addr.s_addr);
-    if (*rest != '/' || *read_address(rest + 1, &route.mask.sin_addr.s_addr)) fail("not a network: ", value, -EINVAL);
-    long error = call(__NR_ioctl, fd, SIOCADDRT, (long)&route, 0);
-    if (error != -EEXIST) check(error, "cannot make unreachable: ", value);
+    unsigned address, mask;
+    const char *rest = read_address(value, &address);
+    if (*rest != '/' || *read_address(rest + 1, &mask)) fail("not a network: ", value, -EINVAL);
+    make_unreachable(address, mask);
   }
-  call(__NR_close, fd, 0, 0, 0);
-}
-
-static void write_decimal(char *at, unsigned long number) {
-  unsigned long scale = 1;
-  while (number / scale >= 10) scale *= 10;
-  for (; scale > 0; scale /= 10) *at++ = '0' + number / scale % 10;
-  *at = 0;
+  if (host_addresses < 0) return;
+  ask_for_addresses();
+  while (!take_addresses()) {}
 }
 
 /*
@@ -270,7 +242,6 @@ static void prepare_way_out(const char *program) {
   if (check(call(__NR_clone, SIGCHLD, 0, 0, 0), "no process can be made", "") != 0) {
     call(__NR_close, slirp.start[0], 0, 0, 0);
     call(__NR_close, slirp.ready[1], 0, 0, 0);
-    call(__NR_close, slirp.life[0], 0, 0, 0);
     return;
   }
   char nothing, *environment[] = {0};
@@ -288,21 +259,25 @@ static void prepare_way_out(const char *program) {
 static void open_way_out(const char *program) {
   char nothing;
   call(__NR_write, slirp.start[1], (long)"x", 1, 0);
-  if (call(__NR_read, slirp.ready[0], (long)&nothing, 1, 0) != 1) fail("no way out was made by ", program, -ENETDOWN);
+  if (call(__NR_read, slirp.ready[0], (long)&nothing, 1, 0) != 1)
+    give_up("no way out was made by ", program, -ENETDOWN, "its own message says why; local_only = true needs none");
   call(__NR_close, slirp.start[1], 0, 0, 0);
   call(__NR_close, slirp.ready[0], 0, 0, 0);
 }
 
 static void make_namespaces(const char *kind) {
-  long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+  long flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
   if (*kind == 'u') {
     long uid = call(__NR_getuid, 0, 0, 0, 0), gid = call(__NR_getgid, 0, 0, 0, 0);
-    check(call(__NR_unshare, CLONE_NEWUSER, 0, 0, 0), "no user namespace can be made", "");
+    check_or_try(call(__NR_unshare, CLONE_NEWUSER, 0, 0, 0), "no user namespace can be made", "",
+                 "see the settings user.max_user_namespaces, kernel.unprivileged_userns_clone and "
+                 "kernel.apparmor_restrict_unprivileged_userns of sysctl, or run the daemon as root");
     write_file("/proc/self/setgroups", "deny");
-    map_itself("/proc/self/uid_map", uid);
-    map_itself("/proc/self/gid_map", gid);
+    map_to_zero("/proc/self/uid_map", uid);
+    map_to_zero("/proc/self/gid_map", gid);
   }
-  check(call(__NR_unshare, flags, 0, 0, 0), "no private namespaces can be made", "");
+  check_or_try(call(__NR_unshare, flags, 0, 0, 0), "no private namespaces can be made", "",
+               "a container or a security module may forbid it, or a limit of namespaces(7)");
   check(call(__NR_sethostname, (long)"jail", 4, 0, 0), "the host name cannot be set", "");
   set_up_network();
 }
@@ -394,9 +369,36 @@ static void drop_privileges(void) {
   check(call5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs cannot be set", "");
 }
 
+/*
+ * Starts the process that watches the addresses of the host: as another user, with the right to change the network of the
+ * jail, and with nothing else. It is outside of the pid namespace, and ends with the jail.
+ */
+static void keep_unreachable(const char *user) {
+  if (check(call(__NR_clone, SIGCHLD, 0, 0, 0), "no process can be made", "") != 0) {
+    call(__NR_close, slirp.life[0], 0, 0, 0);
+    call(__NR_close, host_addresses, 0, 0, 0);
+    return;
+  }
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  struct __user_cap_data_struct network[2] = {{1 << CAP_NET_ADMIN, 1 << CAP_NET_ADMIN, 0}, {0, 0, 0}};
+  /* In place of the standard streams, which must not outlive the program. */
+  const long kept[] = {host_addresses, jail_routes, slirp.life[0]};
+  for (int fd = 0; fd < 3; fd++) check(call(__NR_dup3, kept[fd], fd, 0, 0), "no descriptor can be kept", "");
+  close_from(3);
+  host_addresses = 0;
+  jail_routes = 1;
+  drop_bounding_set();
+  check(call5(__NR_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0), "capabilities cannot be kept", "");
+  if (user) change_user(user);
+  check(call(__NR_capset, (long)&header, (long)network, 0, 0), "capabilities cannot be dropped", "");
+  check(call5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs cannot be set", "");
+  watch_addresses(2);
+}
+
 static _Noreturn void execute(char **words) {
   char *environment[] = {0};
   limit(RLIMIT_NOFILE, "open-files", find("open-files"));
+  filter_calls();
   fail("cannot execute ", words[0], call(__NR_execve, (long)words[0], (long)words, (long)environment, 0));
 }
 
@@ -481,11 +483,16 @@ static _Noreturn void run(long *stack) {
   read_spec(argv[1]);
   open_files();
   listen_for_forwards();
+  if (find("way-out")) listen_for_addresses();
   limit(RLIMIT_FSIZE, "file-bytes", find("file-bytes"));
   limit(RLIMIT_CORE, "core", "0");
   const char *namespaces = find("namespaces"), *root = find("root"), *user = find("user"), *way_out = find("way-out");
   if (way_out) prepare_way_out(way_out);
   if (namespaces) make_namespaces(namespaces);
+  if (way_out) keep_unreachable(user);
+  /* For the children from here on. */
+  if (namespaces) check(call(__NR_unshare, CLONE_NEWPID, 0, 0, 0), "no private pid namespace can be made", "");
+  call(__NR_close, jail_routes, 0, 0, 0);
   if (way_out) open_way_out(way_out);
   if (root) change_root(root);
   drop_bounding_set();

@@ -4,7 +4,6 @@
  */
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorText, errorTextWithPath, MonocoreError } from '../../../lib/errors.ts';
@@ -74,7 +73,7 @@ export function renderSpec(spec: JailSpec): string[] {
   ];
   if (namespaces === 'none') return words;
   words.push(...spec.forwards.map(({ address, host, inner }) => `forward=${address}:${host}:${inner}`));
-  if (spec.goesOut) words.push(`way-out=${findWayOut()}`, ...listUnreachable().map((net) => `unreachable=${net}`));
+  if (spec.goesOut) words.push(`way-out=${findWayOut()}`, `unreachable=${LINK_LOCAL}`);
   words.push(`namespaces=${namespaces}`, `root=${spec.dir}`);
   words.push(...spec.visible.map((path) => `file=${path}`), ...spec.devices.map((path) => `device=${path}`));
   if (namespaces === 'host') words.push(...renderUser(spec));
@@ -82,14 +81,10 @@ export function renderSpec(spec: JailSpec): string[] {
 }
 
 /**
- * Networks that a guest which may reach other hosts cannot reach: link-local addresses, where clouds publish metadata
- * of their machines, and the current addresses of this host. A jail has its own loopback addresses.
+ * Network that a guest which may reach other hosts cannot reach, besides the addresses of this host: clouds publish
+ * metadata of their machines there.
  */
-function listUnreachable(): string[] {
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const outer = own.filter(({ family, internal }) => family === 'IPv4' && !internal);
-  return ['169.254.0.0/255.255.0.0', ...new Set(outer.map(({ address }) => `${address}/255.255.255.255`))];
-}
+const LINK_LOCAL = '169.254.0.0/255.255.0.0';
 
 /** Device through which slirp4netns provides a network to a jail. */
 const TUN = '/dev/net/tun';

@@ -1,17 +1,17 @@
 /** The jail with a stand-in for a QEMU that its guest has taken over. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createConnection, createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { listChildren } from '../../../../src/lib/proc.ts';
+import { listChildren, listDescriptors, readStat } from '../../../../src/lib/proc.ts';
 import { findStaticBusybox } from '../../../../src/vm/host/host-tools.ts';
 import {
   findJailKind,
@@ -21,7 +21,7 @@ import {
   renderSpec,
 } from '../../../../src/vm/qemu/jail/jail.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { emulator } from '../../../helpers/processes/test-program.ts';
+import { emulator, findTestProgram } from '../../../helpers/processes/test-program.ts';
 import { findFreePort } from '../../../helpers/servers/free-port.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
 import { NO_CAPABILITIES, readHolding } from '../../../helpers/vm/jail-table.ts';
@@ -48,22 +48,33 @@ async function makeSpec(t: TestContext, changes: Partial<JailSpec> = {}): Promis
   };
 }
 
-/** Starts busybox in a jail, with a variable that it must not get; as another user where the kind is `user`. */
-async function startJailed(t: TestContext, spec: JailSpec, args: readonly string[]): Promise<ChildProcess> {
-  const { program, args: words } = await jailCommand(
-    { program: findStaticBusybox(), args },
-    join(spec.dir, 'jail'),
-    spec,
-  );
+/**
+ * Starts busybox in a jail, with a variable that it must not get; as another user where the kind is `user`.
+ *
+ * @param wrap makes a command of that of the jail, which it becomes, as the user
+ */
+async function startJailed(
+  t: TestContext,
+  spec: JailSpec,
+  args: readonly string[],
+  wrap?: (words: readonly string[]) => readonly string[],
+): Promise<ChildProcess> {
+  const command = await jailCommand({ program: findStaticBusybox(), args }, join(spec.dir, 'jail'), spec);
+  const own = [command.program, ...command.args];
+  const [program = '', ...words] = wrap?.(own) ?? own;
   const isPlain = spec.kind.namespaces === 'user';
   if (isPlain) {
     chmodSync(join(spec.dir, '..'), 0o755);
     for (const path of [spec.dir, join(spec.dir, 'jail')]) chownSync(path, PLAIN_USER, PLAIN_USER);
   }
-  const own = isPlain ? { uid: PLAIN_USER, gid: PLAIN_USER } : {};
+  const user = isPlain && !wrap ? { uid: PLAIN_USER, gid: PLAIN_USER } : {};
   const nothing = openSync('/dev/null', 'r+');
   const stdio = [nothing, 'pipe', 'pipe', nothing, nothing, nothing] as const;
-  const child = spawn(program, words, { stdio: [...stdio], env: { SECRET: 'of another service' }, ...own });
+  const child = spawn(program, words, {
+    stdio: [...stdio],
+    env: { PATH: process.env.PATH, SECRET: 'of another service' },
+    ...user,
+  });
   closeSync(nothing);
   defer(t, () => child.kill('SIGKILL'));
   return child;
@@ -97,7 +108,7 @@ for (const kind of KINDS) {
     assert.deepEqual([holding.uids, holding.gids], [Array(4).fill(own), Array(4).fill(own)]);
     assert.deepEqual(holding.groups, namespaces === 'host' ? [own] : []);
     assert.deepEqual(holding.capabilities, NO_CAPABILITIES);
-    assert.ok(holding.noNewPrivs);
+    assert.ok(holding.noNewPrivs && holding.seccomp);
     const expected = ['mnt', 'pid', 'ipc', 'uts', 'net', ...(namespaces === 'user' ? ['user'] : [])];
     assert.deepEqual(holding.privateNamespaces, expected);
     assert.deepEqual(holding.limits, { core: 0, files: 77, fileBytes: spec.fileBytes });
@@ -191,6 +202,90 @@ for (const kind of KINDS) {
   });
 }
 
+/** Perl, which can make any system call, and its libraries. */
+function listPerlFiles(): string[] {
+  const perl = findTestProgram('perl');
+  const libraries = execFileSync('ldd', [perl], { encoding: 'utf8' }).split(/\s+/);
+  return [perl, ...libraries.filter((word) => word.startsWith('/'))];
+}
+
+/** Numbers of system calls, of x86-64 and AArch64. */
+const CALLS: Readonly<Record<string, readonly [number, number]>> = {
+  mount: [165, 40],
+  unshare: [272, 97],
+  setns: [308, 268],
+  ptrace: [101, 117],
+  process_vm_readv: [310, 270],
+  execveat: [322, 281],
+  bpf: [321, 280],
+  perf_event_open: [298, 241],
+  userfaultfd: [323, 282],
+  io_uring_setup: [425, 425],
+  add_key: [248, 217],
+  keyctl: [250, 219],
+  open_by_handle_at: [304, 265],
+  clone: [56, 220],
+  clone3: [435, 435],
+  socket: [41, 198],
+  newest: [460, 460],
+};
+const numberOf = (call: string): number => CALLS[call]![process.arch === 'x64' ? 0 : 1];
+
+const DENIED = [
+  ...['mount', 'unshare', 'setns', 'ptrace', 'process_vm_readv', 'execveat', 'bpf', 'perf_event_open', 'userfaultfd'],
+  ...['io_uring_setup', 'add_key', 'keyctl', 'open_by_handle_at'],
+];
+const NEW_USER_NAMESPACE = 0x10000000;
+const FAMILIES = { unix: 1, inet: 2, inet6: 10, netlink: 16, packet: 17, alg: 38, vsock: 40 };
+
+/** Makes system calls, each a number and its first argument, and prints the error of each. */
+const MAKE_CALLS =
+  'while (@ARGV) { my ($n, $a) = splice(@ARGV, 0, 2); print syscall($n + 0, $a + 0, 2, 0, 0, 0) < 0 ? $! + 0 : 0, " " }';
+
+test('a program in a jail cannot make system calls that no VM needs', async (t) => {
+  const perl = findTestProgram('perl');
+  const visible = [findStaticBusybox(), ...listPerlFiles()];
+  const attempt = async (spec: JailSpec, calls: readonly (readonly [string | number, number])[]) => {
+    const words = calls.map(([call, argument]) => `${typeof call === 'string' ? numberOf(call) : call} ${argument}`);
+    const { stdout, signal } = await runJailed(t, spec, `exec ${perl} -e '${MAKE_CALLS}' ${words.join(' ')}`);
+    return signal ?? stdout.trim().split(' ').map(Number);
+  };
+  const { EPERM, ENOSYS, EAFNOSUPPORT } = constants.errno;
+  for (const kind of [...KINDS, { namespaces: 'none', obstacle: 'a test' } as const]) {
+    const spec = await makeSpec(t, { kind, visible });
+    const denied = await attempt(
+      spec,
+      DENIED.map((call) => [call, 0]),
+    );
+    assert.deepEqual(denied, Array(DENIED.length).fill(EPERM));
+    assert.deepEqual(
+      await attempt(spec, [
+        ['clone', NEW_USER_NAMESPACE],
+        ['clone3', 0],
+        ['newest', 0],
+      ]),
+      [EPERM, ENOSYS, ENOSYS],
+    );
+    const sockets = Object.values(FAMILIES).map((family) => ['socket', family] as const);
+    assert.deepEqual(
+      await attempt(spec, sockets),
+      Object.values(FAMILIES).map((family) => ([1, 2, 10].includes(family) ? 0 : EAFNOSUPPORT)),
+    );
+    // The numbers of another interface of the same kernel.
+    if (process.arch === 'x64') assert.equal(await attempt(spec, [[0x40000000 + 39, 0]]), 'SIGSYS');
+  }
+  // Without a jail the kernel answers otherwise.
+  const words = [
+    '-e',
+    MAKE_CALLS,
+    String(numberOf('unshare')),
+    '0',
+    String(numberOf('socket')),
+    String(FAMILIES.netlink),
+  ];
+  assert.equal(execFileSync(perl, words, { encoding: 'utf8' }), '0 0 ');
+});
+
 test('a program in a jail is ended when it writes more than it may', async (t) => {
   const spec = await makeSpec(t, { fileBytes: 4096 });
   const path = join(spec.dir, 'record');
@@ -230,10 +325,25 @@ test('the kind of a host is found where there is no folder for temporary files, 
   await assert.rejects(findJailKind('/nonexistent'), { code: 'ENOENT' });
 });
 
+test('a jail that may make no user namespace says why, and what to try', async (t) => {
+  const spec = await makeSpec(t, { kind: KINDS[1] });
+  const forbid = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"';
+  const user = ['setpriv', `--reuid=${PLAIN_USER}`, `--regid=${PLAIN_USER}`, '--clear-groups'];
+  const wrap = (words: readonly string[]) => {
+    return [...user, 'unshare', '--user', '--map-root-user', 'sh', '-c', forbid, 'sh', ...words];
+  };
+  const jail = await startJailed(t, spec, ['true'], wrap);
+  const stderr = await text(jail.stderr as Readable);
+  assert.match(
+    stderr,
+    /^monocore-jail: no user namespace can be made: no space is left, or a limit is reached; see the settings user\.max_user_namespaces, .* of sysctl, or run the daemon as root\n$/,
+  );
+});
+
 test('a jail says which file is missing, and the other architecture has one, too', async (t) => {
   const missing = { id: 'disk', how: 'write' as const, path: '/none/disk.img' };
   const { code, stderr } = await runJailed(t, await makeSpec(t, { files: [missing] }), 'true');
-  assert.deepEqual([code, stderr], [126, 'monocore-jail: cannot open /none/disk.img: error 2\n']);
+  assert.deepEqual([code, stderr], [126, 'monocore-jail: cannot open /none/disk.img: it does not exist\n']);
   for (const architecture of ['x64', 'arm64']) {
     const path = fileURLToPath(new URL(`../../../../src/vm/qemu/jail/${architecture}/monocore-jail`, import.meta.url));
     const [program, ...args] = [...emulator(architecture), path];
@@ -267,6 +377,38 @@ for (const kind of KINDS) {
   });
 }
 
+/** `MAX_PAIRS` of relay.h. */
+const MAX_CONNECTIONS = 2048;
+
+test('connections above the bound of a jail wait for others to end', async (t) => {
+  const ports = [await findFreePort('tcp', '127.0.0.9'), await findFreePort('tcp', '127.0.0.9')];
+  const forwards = ports.map((host, index) => ({ address: '127.0.0.9', host, inner: 1024 + index }));
+  const busybox = findStaticBusybox();
+  // The first port takes no connection: the kernel makes a few of them, and the others wait for it.
+  const listen = 'socket(S, 2, 1, 0); bind(S, pack("Sna4x8", 2, 1024, "\\x7f\\0\\0\\1")); listen(S, 1); sleep 1000';
+  const script = `${findTestProgram('perl')} -e '${listen}' & ${busybox} nc -ll -p 1025 -e ${busybox} cat`;
+  const spec = await makeSpec(t, { forwards, visible: [busybox, ...listPerlFiles()] });
+  const jail = await startJailed(t, spec, ['sh', '-c', script]);
+  await eventually('the program to listen', async () => (await ask(ports[1]!, 'x').catch(() => null))?.length === 1);
+  const taken = Array.from({ length: MAX_CONNECTIONS }, () => createConnection({ port: ports[0]!, host: '127.0.0.9' }));
+  defer(t, () => taken.map((socket) => socket.destroy()));
+  for (const socket of taken) socket.on('error', () => {});
+  const carried = () => Math.floor(listDescriptors(jail.pid!).length / 2);
+  await eventually('all of them', () => carried() >= MAX_CONNECTIONS);
+  let isAnswered = false;
+  const answer = ask(ports[1]!, 'late').then((bytes) => {
+    isAnswered = true;
+    return String(bytes);
+  });
+  await once(
+    createConnection({ port: ports[1]!, host: '127.0.0.9' }).on('error', () => {}),
+    'connect',
+  );
+  assert.ok(!isAnswered && carried() < MAX_CONNECTIONS + 10);
+  taken[0]!.resetAndDestroy();
+  assert.equal(await answer, 'late');
+});
+
 test('a port that is taken ends a jail with the reason', async (t) => {
   const server = createServer().listen(0, '127.0.0.9');
   defer(t, () => server.close());
@@ -274,22 +416,81 @@ test('a port that is taken ends a jail with the reason', async (t) => {
   const { port } = server.address() as AddressInfo;
   const spec = await makeSpec(t, { forwards: [{ address: '127.0.0.9', host: port, inner: 1024 }] });
   const { code, stderr } = await runJailed(t, spec, 'true');
-  assert.deepEqual([code, stderr], [126, `monocore-jail: cannot listen on 127.0.0.9:${port}:1024: error 98\n`]);
+  assert.deepEqual(
+    [code, stderr],
+    [
+      126,
+      `monocore-jail: cannot listen on 127.0.0.9:${port}:1024: the address is in use; see which program has the port\n`,
+    ],
+  );
 });
 
-test('a jail with a way out reaches no address of its host', async (t) => {
-  const spec = await makeSpec(t, { goesOut: true });
-  const server = createServer((connection) => connection.end('hello')).listen(0, '0.0.0.0');
-  defer(t, () => server.close());
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const addresses = own.filter(({ family }) => family === 'IPv4').map(({ address }) => address);
-  const busybox = findStaticBusybox();
-  const tries = [...addresses, '127.0.0.9', '10.0.2.2', '169.254.169.254']
-    .map((address) => `${busybox} nc -w 2 ${address} ${port} </dev/null && echo "reached ${address}"`)
-    .join('\n');
-  const { stdout, stderr } = await runJailed(t, spec, `${tries}\n${busybox} ip route; cat /etc/resolv.conf`);
-  assert.doesNotMatch(stdout, /reached|hello/, stderr);
-  assert.match(stdout, /^default via 10\.0\.2\.2 dev tap0/m, stderr);
-});
+/**
+ * A host with a network of its own, whose port 80 says hello, and with a device for tunnels that every user may open: it
+ * becomes the program, as that user.
+ */
+const SMALL_HOST = `
+  busybox=$1 uid=$2
+  shift 2
+  $busybox ip link set lo up
+  $busybox ip addr add 192.0.2.1/32 dev lo
+  mount -t tmpfs tun /dev/net && mknod -m 666 /dev/net/tun c 10 200
+  $busybox nc -ll -p 80 -e $busybox echo hello </dev/null >/dev/null 2>&1 &
+  exec setpriv --reuid=$uid --regid=$uid --clear-groups "$@"`;
+
+for (const kind of KINDS) {
+  test(`a jail of kind ${kind.namespaces} with a way out reaches no address that its host has, or gets`, async (t) => {
+    const spec = await makeSpec(t, { kind, goesOut: true });
+    const busybox = findStaticBusybox();
+    const uid = kind.namespaces === 'user' ? PLAIN_USER : 0;
+    const script = `${busybox} cat /etc/resolv.conf; exec ${busybox} sleep 1000`;
+    const jail = await startJailed(t, spec, ['sh', '-c', script], (words) => {
+      return ['unshare', '--net', '--mount', 'sh', '-c', SMALL_HOST, 'sh', busybox, String(uid), ...words];
+    });
+    let errors = '';
+    jail.stderr!.on('data', (chunk) => {
+      errors += chunk;
+    });
+    const [resolv] = await once(jail.stdout!, 'data');
+    assert.equal(String(resolv), 'nameserver 10.0.2.3\n', errors);
+    const [server, , watcher, , program] = listChildren(jail.pid!);
+    defer(t, () => process.kill(server!, 'SIGKILL'));
+    const inNetworkOf = async (pid: number, ...words: string[]): Promise<string> => {
+      const child = spawn('nsenter', [`--net=/proc/${pid}/ns/net`, busybox, ...words]);
+      const [output] = await Promise.all([text(child.stdout), text(child.stderr)]);
+      return output;
+    };
+    const ask = (address: string) => inNetworkOf(program!, 'nc', '-w', '2', address, '80');
+    const addAddress = (address: string) => inNetworkOf(server!, 'ip', 'addr', 'add', `${address}/32`, 'dev', 'lo');
+    const routes = () => inNetworkOf(program!, 'ip', 'route');
+
+    assert.match(await routes(), /^default via 10\.0\.2\.2 dev tap0/m, errors);
+    for (const address of ['192.0.2.1', '127.0.0.1', '127.0.0.9', '10.0.2.2', '169.254.169.254'])
+      assert.equal(await ask(address), '', address);
+    await addAddress('192.0.2.2');
+    await eventually('the route', async () => /^unreachable 192\.0\.2\.2/m.test(await routes()));
+    assert.equal(await ask('192.0.2.2'), '');
+    // Without the process that watches the addresses it would be reached.
+    process.kill(watcher!, 'SIGSTOP');
+    await addAddress('192.0.2.3');
+    assert.equal(await ask('192.0.2.3'), 'hello\n', errors);
+    process.kill(watcher!, 'SIGCONT');
+    await eventually('the route', async () => /^unreachable 192\.0\.2\.3/m.test(await routes()));
+    assert.equal(await ask('192.0.2.3'), '');
+
+    const { uids, capabilities, noNewPrivs, privateNamespaces, files } = readHolding(watcher!);
+    assert.equal(uids[0], kind.namespaces === 'host' ? 0x4d000000 + watcher! : PLAIN_USER);
+    const networkOnly = (1 << 12).toString(16).padStart(16, '0');
+    assert.deepEqual(capabilities, [
+      NO_CAPABILITIES[0],
+      networkOnly,
+      networkOnly,
+      NO_CAPABILITIES[0],
+      NO_CAPABILITIES[0],
+    ]);
+    assert.ok(noNewPrivs && privateNamespaces.includes('net') && !privateNamespaces.includes('pid'));
+    assert.deepEqual(files, []);
+    jail.kill('SIGKILL');
+    await eventually('its end', () => readStat(watcher!)?.state !== 'S');
+  });
+}
