@@ -11,7 +11,7 @@ import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { HomeSettings } from './home-settings.ts';
 import { Groups } from './networks.ts';
-import { type Merge, mergeConfig, planStart } from './plan.ts';
+import { type DiskMove, type Merge, mergeConfig, planStart } from './plan.ts';
 import { UnfinishedStarts } from './port-claims.ts';
 import { type Leftovers, recover } from './recovery.ts';
 import { failed, Registry, succeeded } from './registry.ts';
@@ -64,7 +64,9 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   #startByPolicy(startsAll: boolean): void {
     const due = this.#registry
       .all()
-      .filter(({ state, definition }) => startsWithDaemon(definition.service.restart.when, state, startsAll));
+      .filter(({ state, definition }) =>
+        startsWithDaemon(definition.service.restart.when, state, startsAll && !definition.undeclared),
+      );
     if (due.length === 0) return;
     const definitions = due.map(({ definition }) => definition);
     this.#run(definitions, 'the daemon was started').catch((error: unknown) => {
@@ -94,7 +96,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   ): Promise<CommandReply> {
     let end = () => {};
     try {
-      const { definitions, surplus } = this.#merge(config, selection, options);
+      const { definitions, surplus, moves, notes: diskNotes } = this.#merge(config, selection, options);
       const surplusNames = surplus
         .filter(({ supervisor }) => supervisor.isWantedUp)
         .map(({ supervisor }) => supervisor.name);
@@ -102,10 +104,11 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       const before = atomic ? recordBefore(this.#registry, touched) : [];
       end = this.#unfinished.add(definitions, before);
       this.#home.apply(config);
-      const notes = this.#notes(config);
+      const notes = this.#notes(config, diskNotes);
       this.#groups.shareMembers();
       // First, because services that start may need their ports.
       const stopped = await this.#stopNamed(surplusNames);
+      const moved = await this.#moveDisks(moves);
       for (const { supervisor } of surplus) {
         const { project } = membershipOf(supervisor.definition);
         await this.#registry.get(supervisor.name)?.reassign({ project, undeclared: true });
@@ -113,7 +116,10 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
       if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes, ...notes };
       const stop = (names: string[]) => this.#stopNamed(names);
-      const start = (due: ServiceDefinition[]) => this.#startInOrder(due);
+      const start = async (due: ServiceDefinition[]) => {
+        await this.#moveDisks(moved.map(({ from, to, isolation }) => ({ from: to, to: from, isolation })));
+        return this.#startInOrder(due);
+      };
       return { services: await rollBack(this.#registry, before, outcomes, stop, start), ...notes };
     } finally {
       end();
@@ -125,15 +131,17 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   /** Actions that {@link Orchestrator.start} would take, in order. Throws like it. */
   plan(config: Config, selection: Selection = EVERYTHING, options: Omit<StartOptions, 'atomic'> = {}): PlanReply {
     try {
-      const { definitions, surplus } = this.#merge(config, selection, options);
+      const { definitions, surplus, moves, notes } = this.#merge(config, selection, options);
       const stops = surplus
         .filter(({ supervisor }) => supervisor.isWantedUp)
         .map(({ supervisor: { name }, reason }) => ({ name, action: 'stop', reason }) as const);
       const starts = definitions.map((definition) => {
         const { name } = definition.service;
-        return { name, ...planStart(this.#registry.get(name) ?? null, definition) };
+        const { action, reason } = planStart(this.#registry.get(name) ?? null, definition);
+        const disks = moves.filter(({ to }) => to === name).map(({ from }) => `takes the disk of ${from}`);
+        return { name, action, reason: [...(reason === null ? [] : [reason]), ...disks].join('; ') || null };
       });
-      return { actions: [...stops, ...starts], ...this.#notes(config) };
+      return { actions: [...stops, ...starts], ...this.#notes(config, notes) };
     } finally {
       this.#freePlaces();
     }
@@ -241,7 +249,39 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       supervisors: this.#registry.all(),
       starting: this.#unfinished.holders(),
       groups: this.#groups,
+      hasDisk: (isolation, name) => this.#context.backends[isolation].hasData(name),
     });
+  }
+
+  /**
+   * Moves disks, each while neither service is being started or removed.
+   *
+   * @returns those that were moved
+   * @throws MonocoreError `StartFailed` rather than start a service without its data
+   */
+  async #moveDisks(moves: readonly DiskMove[]): Promise<DiskMove[]> {
+    const moved: DiskMove[] = [];
+    for (const move of moves) {
+      const { from, to, isolation } = move;
+      const backend = this.#context.backends[isolation];
+      // In one order, so that two commands do not wait for each other.
+      const [one, other] = [from, to].sort().map((name) => this.#scheduler.limitOf(name));
+      const run = async (): Promise<void> => {
+        // It may be ending because of another command.
+        await this.#registry.get(from)?.stop();
+        // While this waited, another command may have moved or removed one of them.
+        if (!backend.hasData(from) || backend.hasData(to)) return;
+        await backend.moveData(from, to);
+        moved.push(move);
+      };
+      try {
+        await one!(() => other!(run));
+      } catch (cause) {
+        const reason = `the disk of ${from} cannot be moved to ${to}: ${errorTextWithPath(cause)}`;
+        throw new MonocoreError('StartFailed', reason, { cause });
+      }
+    }
+    return moved;
   }
 
   async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<ServiceOutcome[]> {
@@ -300,8 +340,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return [...outcomes.values()].sort((a, b) => compareNames(a.service, b.service));
   }
 
-  #notes(config: Config): Pick<CommandReply, 'notes'> {
-    const notes = this.#home.describeStricter(config);
+  #notes(config: Config, others: readonly string[]): Pick<CommandReply, 'notes'> {
+    const notes = [...others, ...this.#home.describeStricter(config)];
     return notes.length > 0 ? { notes } : {};
   }
 

@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../lib/errors.ts';
 import type { PlannedAction, Selection } from '../protocol/api.ts';
-import { checkOwners, isSameProject, select } from '../protocol/selection.ts';
+import type { Isolation } from '../protocol/isolation.ts';
+import { checkOwners, isSameProject, isSuccessor, select } from '../protocol/selection.ts';
 import type { Config, Service } from '../protocol/service.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -22,11 +23,21 @@ export function planStart(
   return { action: 'start', reason };
 }
 
+/** Disk that goes with a service which gets replicas, or loses them. */
+export interface DiskMove {
+  readonly from: string;
+  readonly to: string;
+  /** Of the service that gets the disk. */
+  readonly isolation: Isolation;
+}
+
 interface MergeContext {
   readonly supervisors: readonly Supervisor[];
   /** Services that hold ports because they are being started. */
   readonly starting: readonly PortHolder[];
   readonly groups: Groups;
+  /** True if the back end keeps a disk of the service. */
+  readonly hasDisk: (isolation: Isolation, service: string) => boolean;
 }
 
 interface MergeOptions {
@@ -50,6 +61,10 @@ export interface Merge {
   readonly definitions: readonly ServiceDefinition[];
   /** Services to stop if they are up. */
   readonly surplus: readonly Surplus[];
+  /** To be made between the stop of the surplus and the start. */
+  readonly moves: readonly DiskMove[];
+  /** Disks that stay where they are although their service got replicas or lost them, for people. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -124,7 +139,27 @@ export function mergeConfig(
     .map(({ definition, active }) => ({ definition, because: active ? 'runs' : 'waits to be restarted' }));
   const holders = [...context.starting, ...up].filter(({ definition }) => !changing.has(definition.service.name));
   checkPortClaims(definitions, holders);
-  return { definitions, surplus };
+  return { definitions, surplus, ...planDisks(surplus, selected, context.hasDisk) };
+}
+
+/** Disks that go with a service which the config replaces by its first replica, or the other way round. */
+function planDisks(
+  surplus: readonly Surplus[],
+  starting: readonly ServiceDefinition[],
+  hasDisk: MergeContext['hasDisk'],
+): Pick<Merge, 'moves' | 'notes'> {
+  const moves: DiskMove[] = [];
+  const notes: string[] = [];
+  for (const { supervisor } of surplus) {
+    const { name: from, definition } = supervisor;
+    const successor = starting.find(({ service }) => isSuccessor(service, definition.service))?.service;
+    if (!successor || successor.disk_mib === null || !hasDisk(successor.isolation, from)) continue;
+    const { name: to, isolation } = successor;
+    if (!hasDisk(isolation, to)) moves.push({ from, to, isolation });
+    // Told once, when the service is replaced.
+    else if (!definition.undeclared) notes.push(`the disk of ${from} stays beside that of ${to}, which exists already`);
+  }
+  return { moves, notes };
 }
 
 /** Name that refers to the service and all its replicas. */

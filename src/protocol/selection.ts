@@ -27,6 +27,16 @@ export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
   return services.filter((service) => service.name === name || service.replica_of === name);
 }
 
+/**
+ * True if a service became the other one when it got replicas or lost them: `db` and its first replica, `db-1`. Its disk
+ * goes with it.
+ */
+export function isSuccessor(one: Pick<Selectable, 'name' | 'replica_of'>, other: typeof one): boolean {
+  const isFirstReplica = (replica: typeof one, of: typeof one) =>
+    !of.replica_of && replica.replica_of === of.name && replica.name === `${of.name}-1`;
+  return isFirstReplica(one, other) || isFirstReplica(other, one);
+}
+
 /** True for two configs with the same name in the same folder, and for two services without a project. */
 export function isSameProject(one: Project | null, other: Project | null): boolean {
   return one?.name === other?.name && one?.folder === other?.folder;

@@ -174,6 +174,15 @@ export interface Backend {
   leave(): void;
   /** Removes the runtime folder of a service whose process has ended; does nothing if there is none. */
   cleanUp(service: string): Promise<void>;
+  /** True if there is data that a service keeps between runs. */
+  hasData(service: string): boolean;
+  /**
+   * Gives the data of a service to one that has none, so that a crash leaves it to either of them. Neither service may
+   * be running.
+   *
+   * @throws the system error
+   */
+  moveData(from: string, to: string): Promise<void>;
   /** Removes the data that a service keeps between runs. The service must not be running. */
   removeData(service: string): Promise<void>;
 }

@@ -1,13 +1,13 @@
 /** `monocore start`. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadForStart } from '../../config/load.ts';
 import { maskControls } from '../../lib/control-characters.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { PlannedAction, PlanReply, StartRequestInput } from '../../protocol/api.ts';
-import { checkOwners } from '../../protocol/selection.ts';
-import type { Config } from '../../protocol/service.ts';
+import { checkOwners, isSameProject, isSuccessor } from '../../protocol/selection.ts';
+import type { Config, ServiceStatus } from '../../protocol/service.ts';
 import { readStoredServices } from '../../state/stored-services.ts';
 import type { DaemonClient } from '../client.ts';
 import { type CliContext, connect, requireDaemon } from '../connection.ts';
@@ -131,12 +131,33 @@ async function showPlan(context: CliContext, { body, names }: Request): Promise<
   const withoutDaemon = (name: string): PlannedAction => {
     const known = services.find((service) => service.name === name);
     if (known && known.pid !== null) return { name, action: 'keep', reason: 'unless its config has changed' };
-    return { name, action: known ? 'start' : 'create', reason: null };
+    const predecessor = findPredecessor(context, body.config, services, name);
+    const reason = predecessor ? `takes the disk of ${predecessor}` : null;
+    return { name, action: known ? 'start' : 'create', reason };
   };
   const { actions, notes }: PlanReply = client ? await client.plan(body) : { actions: names.map(withoutDaemon) };
   context.stdout.write(renderPlan(actions, context.colors) || 'nothing to do\n');
   context.stderr.write(renderNotes(notes));
   return EXIT.done;
+}
+
+/** Name of the service whose disk a start would give to the service of that name; undefined if there is none. */
+function findPredecessor(
+  { paths }: CliContext,
+  { services: declared, unselected, project }: Config,
+  known: readonly ServiceStatus[],
+  name: string,
+): string | undefined {
+  const service = declared.find((candidate) => candidate.name === name);
+  if (!service || service.disk_mib === null || existsSync(paths.disk(name))) return undefined;
+  const names = new Set([...unselected, ...declared.map((other) => other.name)]);
+  return known.find(
+    (other) =>
+      isSuccessor(service, other) &&
+      !names.has(other.name) &&
+      (other.project === null || isSameProject(other.project, project)) &&
+      existsSync(paths.disk(other.name)),
+  )?.name;
 }
 
 /** A line per action: `restart  web  cpus changed from 1 to 2`. Ends in a newline; empty without actions. */

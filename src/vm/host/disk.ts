@@ -1,7 +1,9 @@
 /** Disk of a service: a sparse image with an ext4 file system, created before the first launch and kept afterwards. */
+import { existsSync } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorTextWithPath, MonocoreError } from '../../lib/errors.ts';
+import { syncPath } from '../../lib/files.ts';
 import { formatSize, MIB } from '../../lib/units.ts';
 import { findMkfs, run } from './host-tools.ts';
 
@@ -45,4 +47,17 @@ export async function prepareDisk(path: string, sizeMib: number, service: string
       cause,
     });
   }
+}
+
+/**
+ * Renames the disk of a service to that of another one, which has none. Once this resolves, a crash of the host does not
+ * undo it: the other service would be given an empty disk.
+ *
+ * @throws the system error; MonocoreError `Internal` if there is a disk with the new name, which is not touched
+ */
+export async function moveDisk(from: string, to: string): Promise<void> {
+  // The home has one daemon, which moves and makes the disks of a service one at a time.
+  if (existsSync(to)) throw new MonocoreError('Internal', `${to} exists`);
+  await rename(from, to);
+  await syncPath(dirname(to));
 }

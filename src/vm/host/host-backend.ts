@@ -47,7 +47,6 @@ export abstract class HostBackend implements Backend {
 
   abstract prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance>;
   abstract adopt(request: AdoptRequest): Promise<Adoption>;
-  abstract removeData(service: string): Promise<void>;
 
   /** Creates a VM that {@link HostBackend.leave} leaves unless its process has ended. */
   protected watch<Vm extends Leavable>(
@@ -70,6 +69,15 @@ export abstract class HostBackend implements Backend {
   reopenStream(service: string, stream: StreamName): number {
     return openReadEnd(this.host.paths.vm(service).fifo(stream));
   }
+
+  // A plain process writes where it likes, so by default monocore keeps no data of a service.
+  hasData(_service: string): boolean {
+    return false;
+  }
+
+  async moveData(_from: string, _to: string): Promise<void> {}
+
+  async removeData(_service: string): Promise<void> {}
 
   async cleanUp(service: string): Promise<void> {
     await this.limits.release(service);

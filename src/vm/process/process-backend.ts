@@ -105,10 +105,6 @@ export class ProcessBackend extends HostBackend {
     };
   }
 
-  async removeData(): Promise<void> {
-    // A plain process writes where it likes, so monocore keeps no data of it.
-  }
-
   #supervise(process: HostProcess, probed: ProbedService, onEvent: (event: BackendEvent) => void): Instance {
     const { name } = probed.service;
     const paths = this.host.paths.vm(name);

@@ -10,7 +10,7 @@ import type { VmPaths } from '../../state/paths.ts';
 import type { Adoption, AdoptRequest, BackendEvent, LaunchRequest, PreparedInstance } from '../backend.ts';
 import { type EndObserver, type GuestJob, GuestVm } from '../guest/guest-vm.ts';
 import { hasNetwork, makeJob, stopSignalOf } from '../guest/job.ts';
-import { prepareDisk } from '../host/disk.ts';
+import { moveDisk, prepareDisk } from '../host/disk.ts';
 import { findOffence, makeBoundedRecord, readExitRecord } from '../host/exit-record.ts';
 import { HostBackend } from '../host/host-backend.ts';
 import { findAdopted, type HostProcess, killMachine, machinePid } from '../host/host-process.ts';
@@ -233,7 +233,15 @@ export class QemuBackend extends HostBackend {
     await super.cleanUp(service);
   }
 
-  async removeData(service: string): Promise<void> {
+  override hasData(service: string): boolean {
+    return existsSync(this.host.paths.disk(service));
+  }
+
+  override moveData(from: string, to: string): Promise<void> {
+    return moveDisk(this.host.paths.disk(from), this.host.paths.disk(to));
+  }
+
+  override async removeData(service: string): Promise<void> {
     await rm(this.host.paths.disk(service), { force: true });
   }
 

@@ -287,6 +287,21 @@ test('a dry run without a daemon starts none', async (t) => {
   assert.equal(existsSync(join(home, 'daemon.sock')), false);
 });
 
+test('a dry run without a daemon tells which disk a first replica takes', async (t) => {
+  const home = await makeTempDir(t);
+  await writeFile(
+    join(home, 'monocore.toml'),
+    '[defaults]\ndisk = "16MiB"\n[[service]]\nname = "db"\ncommand = "/bin/db"\nreplicas = 2\n',
+  );
+  for (const folder of ['ended', 'disk']) await mkdir(join(home, folder));
+  await writeFile(join(home, 'ended', 'db.json'), JSON.stringify(savedState('db', 100, stopped())));
+  await writeFile(join(home, 'disk', 'db.img'), '');
+  const dryRun = async () => (await runCli(['--home', home, 'start', '--dry-run'], { cwd: home })).stdout.toString();
+  assert.equal(await dryRun(), 'create  db-1  takes the disk of db\ncreate  db-2\n');
+  await writeFile(join(home, 'disk', 'db-1.img'), '');
+  assert.equal(await dryRun(), 'create  db-1\ncreate  db-2\n');
+});
+
 test('a dry run without a daemon refuses the name of another project', async (t) => {
   const home = await makeTempDir(t);
   await writeFile(join(home, 'monocore.toml'), CONFIG);

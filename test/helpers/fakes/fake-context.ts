@@ -138,6 +138,8 @@ export class FakeContext implements OrchestratorContext {
   readonly saved: SavedState[] = [];
   /** State files of services that run, and of services that have ended: what a later daemon would find. */
   readonly disk = new Map<string, SavedState>();
+  /** Services that have a disk. */
+  readonly disks = new Set<string>();
   readonly reports: string[] = [];
   /** Latest VM of each service. */
   readonly vms = new Map<string, FakeVm>();
@@ -159,6 +161,7 @@ export class FakeContext implements OrchestratorContext {
   isDiskFull = false;
   /** Steps that a test may delay or let fail. */
   onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
+  onMoveData: () => Promise<void> = async () => {};
   onLaunch: (service: string) => Promise<void> = async () => {};
   onMarker: (service: string) => Promise<void> = async () => {};
   onDetach: (service: string) => Promise<void> = async () => {};
@@ -325,6 +328,7 @@ export class FakeContext implements OrchestratorContext {
         const { name } = request.service;
         this.#note(name, 'prepare');
         await this.onPrepare(name, signal);
+        if (request.service.disk_mib !== null) this.disks.add(name);
         return this.#prepared(request);
       },
       adopt: async () => ({ type: 'gone', exit: null }),
@@ -334,7 +338,17 @@ export class FakeContext implements OrchestratorContext {
         this.#note(service, 'cleanUp');
         await this.onCleanUp(service);
       },
-      removeData: async (service) => this.#note(service, 'removeData'),
+      hasData: (service) => this.disks.has(service),
+      moveData: async (from, to) => {
+        this.#note(from, `moveData ${to}`);
+        await this.onMoveData();
+        this.disks.delete(from);
+        this.disks.add(to);
+      },
+      removeData: async (service) => {
+        this.#note(service, 'removeData');
+        this.disks.delete(service);
+      },
     };
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { identify } from '../../../src/lib/proc.ts';
@@ -52,6 +52,20 @@ test('the data of a service is its disk, and only its own', async (t) => {
   await backend.removeData('web');
   await backend.removeData('web');
   assert.deepEqual([existsSync(paths.disk('web')), existsSync(paths.disk('web2'))], [false, true]);
+});
+
+test('a disk is moved to a service that has none, and replaces no other one', async (t) => {
+  const { paths, backend } = await makeDriver(t);
+  mkdirSync(dirname(paths.disk('db')), { recursive: true });
+  writeFileSync(paths.disk('db'), 'old');
+  await backend.moveData('db', 'db-1');
+  assert.deepEqual([backend.hasData('db'), backend.hasData('db-1')], [false, true]);
+  writeFileSync(paths.disk('db'), 'new');
+  await assert.rejects(backend.moveData('db', 'db-1'), { message: `${paths.disk('db-1')} exists` });
+  assert.deepEqual(
+    ['db', 'db-1'].map((name) => readFileSync(paths.disk(name), 'utf8')),
+    ['new', 'old'],
+  );
 });
 
 test('a service is told what does not work of its network', () => {

@@ -61,10 +61,6 @@ class FakeMachineBackend extends HostBackend {
       attach: (onEvent) => new GuestVm(adopted, paths, guestJob, observer, onEvent),
     };
   }
-
-  async removeData(): Promise<void> {
-    // A fake machine has no disk.
-  }
 }
 
 /** The back ends of monocore, with fake machines in place of QEMU. */
