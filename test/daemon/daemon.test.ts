@@ -141,9 +141,10 @@ test('a service manager hears of readiness, life, services and the end; services
   assert.doesNotMatch(readFileSync(`/proc/${pid}/environ`, 'latin1'), /NOTIFY|WATCHDOG/);
   daemon.signal('SIGTERM');
   const stopping = await manager.until('STOPPING=1');
-  assert.deepEqual(manager.messages[stopping], ['STOPPING=1', 'STATUS=stopping all services']);
-  const first = await manager.until('EXTEND_TIMEOUT_USEC=1000000', stopping);
-  await manager.until('EXTEND_TIMEOUT_USEC=1000000', first + 1);
+  const moreTime = 'EXTEND_TIMEOUT_USEC=1000000';
+  assert.deepEqual(manager.messages[stopping], ['STOPPING=1', 'STATUS=stopping all services', moreTime]);
+  const next = await manager.until(moreTime, stopping + 1);
+  await manager.until(moreTime, next + 1);
   daemon.signal('SIGTERM');
   assert.equal(await daemon.ended, 0);
 });
