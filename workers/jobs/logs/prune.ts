@@ -1,8 +1,8 @@
 /** Removes log files according to their retention, and finds files to compress. */
-import type { Stats } from 'node:fs';
 import { readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nullIfMissing } from '../../../src/lib/errors.ts';
+import { KIB } from '../../../src/lib/units.ts';
 import type { LogRetention, PrunedLogs, PruneLogsJob } from '../../../src/protocol/jobs.ts';
 import {
   COMPRESSED_SUFFIX,
@@ -16,11 +16,22 @@ import {
 /** Suffix of the leftover of an interrupted compression. */
 const UNFINISHED = COMPRESSED_SUFFIX + UNFINISHED_SUFFIX;
 
-/** File in the log folder. */
+/**
+ * Maximum number of files of a service with a limit on their size. Compressed, 10 MiB of one repeated line take a few
+ * KiB, so the limit on the size alone would let a service make so many files that each pass over them is slow.
+ */
+export const MAX_FILES = 10_000;
+
+/** Block of most file systems: a file takes whole ones, however short it is. */
+const BLOCK_BYTES = 4 * KIB;
+
+/** File in the log folder. There may be many, so that each has only what is needed of its status. */
 interface Entry {
   readonly name: string;
   readonly parsed: LogFileName;
-  readonly stats: Stats;
+  readonly inode: number;
+  readonly sizeBytes: number;
+  readonly modifiedAtMs: number;
 }
 
 /** Log file in all forms in which it exists: an interrupted compression temporarily leaves two. */
@@ -47,7 +58,7 @@ export async function pruneLogs(job: PruneLogsJob): Promise<PrunedLogs> {
   const streams = groupBy(whole, ({ parsed }) => streamKey(parsed)).map(toStream);
   const expired = takeExpired(streams, job);
   const doomed = new Set([...expired.flatMap(({ names }) => names), ...findAbandoned(entries)]);
-  for (const { name, stats } of entries) if (doomed.has(name)) await removeSame(join(logDir, name), stats);
+  for (const entry of entries) if (doomed.has(entry.name)) await removeSame(logDir, entry);
   for (const file of expired) await removeLinkTo(logDir, file);
   return { removed: [...doomed], compressible: findCompressible(streams, job) };
 }
@@ -57,7 +68,9 @@ async function listEntries(logDir: string): Promise<Entry[]> {
   for (const name of (await readdir(logDir).catch(nullIfMissing)) ?? []) {
     const parsed = parseFileName(name);
     const stats = parsed && (await stat(join(logDir, name)).catch(nullIfMissing));
-    if (stats) entries.push({ name, parsed, stats });
+    if (!stats) continue;
+    const sizeBytes = Math.ceil(stats.size / BLOCK_BYTES) * BLOCK_BYTES;
+    entries.push({ name, parsed, inode: stats.ino, sizeBytes, modifiedAtMs: stats.mtimeMs });
   }
   return entries;
 }
@@ -74,9 +87,10 @@ function retentionOf({ retentions, otherRetention }: PruneLogsJob, service: stri
 function takeExpired(streams: readonly Stream[], job: PruneLogsJob): LogFile[] {
   const expired = streams.flatMap((stream) => [...takeExpiredOf(stream, job)]);
   for (const own of groupBy(streams, ({ service }) => service)) {
-    expired.push(...takeAbove(own, retentionOf(job, own[0]!.service).keep_total_bytes));
+    const limitBytes = retentionOf(job, own[0]!.service).keep_total_bytes;
+    if (limitBytes !== null) expired.push(...takeAbove(own, limitBytes, MAX_FILES));
   }
-  expired.push(...takeAbove(streams, job.home.keep_total_bytes));
+  if (job.home.keep_total_bytes !== null) expired.push(...takeAbove(streams, job.home.keep_total_bytes));
   return expired;
 }
 
@@ -93,8 +107,8 @@ function toFile(forms: readonly Entry[]): LogFile {
   return {
     id: forms[0]!.parsed,
     names: forms.map(({ name }) => name),
-    sizeBytes: forms.reduce((sum, { stats }) => sum + stats.size, 0),
-    modifiedAtMs: Math.max(...forms.map(({ stats }) => stats.mtimeMs)),
+    sizeBytes: forms.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    modifiedAtMs: Math.max(...forms.map(({ modifiedAtMs }) => modifiedAtMs)),
   };
 }
 
@@ -121,10 +135,10 @@ function* takeExpiredOf(stream: Stream, job: PruneLogsJob): Generator<LogFile> {
   yield stream.newest;
 }
 
-/** Yields the oldest files until the rest of `streams` fits into `limitBytes`. */
-function* takeAbove(streams: readonly Stream[], limitBytes: number | null): Generator<LogFile> {
-  if (limitBytes === null) return;
-  while (streams.reduce((sum, { bytes }) => sum + bytes, 0) > limitBytes) {
+/** Yields the oldest files until the rest of `streams` fits into both limits. */
+function* takeAbove(streams: readonly Stream[], limitBytes: number, limitFiles = Infinity): Generator<LogFile> {
+  const sum = (of: (stream: Stream) => number): number => streams.reduce((all, stream) => all + of(stream), 0);
+  while (sum(({ bytes }) => bytes) > limitBytes || sum(({ finished }) => finished.length + 1) > limitFiles) {
     const [stream] = streams
       .filter(({ finished }) => finished.length > 0)
       .sort((a, b) => a.finished[0]!.modifiedAtMs - b.finished[0]!.modifiedAtMs);
@@ -156,9 +170,10 @@ function findCompressible(streams: readonly Stream[], job: PruneLogsJob): Pruned
 }
 
 /** Removes the listed file, but not a new one that has replaced it. */
-async function removeSame(path: string, listed: Stats): Promise<void> {
+async function removeSame(logDir: string, { name, inode, modifiedAtMs }: Entry): Promise<void> {
+  const path = join(logDir, name);
   const found = await stat(path).catch(nullIfMissing);
-  if (found?.ino === listed.ino && found.mtimeMs === listed.mtimeMs) await rm(path, { force: true });
+  if (found?.ino === inode && found.mtimeMs === modifiedAtMs) await rm(path, { force: true });
 }
 
 /** Removes the link to a stream's newest file if that file was removed. */

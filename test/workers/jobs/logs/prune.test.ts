@@ -3,7 +3,7 @@ import { readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { LogRetention, PruneLogsJob } from '../../../../src/protocol/jobs.ts';
-import { pruneLogs } from '../../../../workers/jobs/logs/prune.ts';
+import { MAX_FILES, pruneLogs } from '../../../../workers/jobs/logs/prune.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 const NOW_MS = Date.parse('2026-11-23T08:00:00Z');
@@ -41,6 +41,9 @@ async function prune(
   return { ...result, left: readdirSync(logDir).sort() };
 }
 
+/** What each file takes of a disk, at least. */
+const BLOCK = 4096;
+
 const WEB: Files = {
   'web.stdout.000001.log.gz': [500, 10],
   'web.stdout.000002.log': [400, 100],
@@ -69,12 +72,33 @@ test('keep limits the files of each stream, the current one aside', async (t) =>
 
 test('keep_total removes the oldest files of all streams, and no more than needed', async (t) => {
   const keeping = async (keep_total_bytes: number) => (await prune(t, WEB, { web: { keep_total_bytes } })).left;
-  assert.deepEqual(await keeping(510), without());
-  assert.deepEqual(await keeping(509), without('web.stdout.000001.log.gz'));
+  assert.deepEqual(await keeping(6 * BLOCK), without());
+  assert.deepEqual(await keeping(6 * BLOCK - 1), without('web.stdout.000001.log.gz'));
   const two = ['web.stdout.000001.log.gz', 'web.stdout.000002.log'];
-  assert.deepEqual(await keeping(499), without(...two));
-  assert.deepEqual(await keeping(399), without(...two, 'web.stderr.000001.log'));
+  assert.deepEqual(await keeping(5 * BLOCK - 1), without(...two));
+  assert.deepEqual(await keeping(4 * BLOCK - 1), without(...two, 'web.stderr.000001.log'));
   assert.deepEqual(await keeping(1), ['web.stderr.000002.log', 'web.stdout.000004.log']);
+});
+
+test('a file counts with the room that it takes on disk, so that many small ones do not exceed the limit', async (t) => {
+  const files: Files = {
+    'web.stdout.000001.log.gz': [3, 21],
+    'web.stdout.000002.log.gz': [2, BLOCK + 1],
+    'web.stdout.000003.log': [1, 1],
+  };
+  assert.equal((await prune(t, files, { web: { keep_total_bytes: 4 * BLOCK } })).left.length, 3);
+  assert.equal((await prune(t, files, { web: { keep_total_bytes: 4 * BLOCK - 1 } })).left.length, 2);
+});
+
+test('a service with a limit on the size of its files has one on their number, so that each pass is short', async (t) => {
+  const names = Array.from(
+    { length: MAX_FILES + 3 },
+    (_, index) => `web.stdout.${String(index + 1).padStart(6, '0')}.log`,
+  );
+  const files: Files = Object.fromEntries(names.map((name, index) => [name, [names.length - index, 0]]));
+  const { left } = await prune(t, files, { web: { keep_total_bytes: 1 } });
+  assert.deepEqual(left, names.slice(3));
+  assert.deepEqual((await prune(t, files, { web: {} })).left, names, 'it was lifted with the limit on the size');
 });
 
 test('files that are too old are removed, except the current one', async (t) => {
@@ -112,7 +136,7 @@ test('an unknown service has the default retention', async (t) => {
 
 test('the limit of the home removes the oldest files of all services', async (t) => {
   const files: Files = { ...WEB, 'db.stdout.000001.log': [450, 100], 'db.stdout.000002.log': [1, 100] };
-  const { left } = await prune(t, files, {}, { home: { keep_total_bytes: 600 } });
+  const { left } = await prune(t, files, {}, { home: { keep_total_bytes: 6 * BLOCK } });
   const gone = ['web.stdout.000001.log.gz', 'db.stdout.000001.log'];
   assert.deepEqual(
     left,
