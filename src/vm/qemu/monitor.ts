@@ -22,6 +22,8 @@ export interface EndSigns {
   /** True if it was asked to end. */
   readonly asked: boolean;
   readonly panicked: boolean;
+  /** True if it sent so many events that it was killed: a guest can cause them. */
+  readonly flooded: boolean;
   /** `reason` of its SHUTDOWN event, see `ShutdownCause` in QEMU's QMP reference; null if there was none. */
   readonly cause: string | null;
   /** True if its events were received to the end, so that a missing event was never sent. */
@@ -29,7 +31,8 @@ export interface EndSigns {
 }
 
 /** Reason for the end; null if it was asked to end or the reason is unknown. */
-export function findReason({ exit, asked, panicked, cause, heard }: EndSigns): VmEndReason | null {
+export function findReason({ exit, asked, panicked, flooded, cause, heard }: EndSigns): VmEndReason | null {
+  if (flooded) return 'guest-flood';
   if (panicked || cause === 'guest-panic') return 'guest-panic';
   if (asked) return null;
   if (cause === 'guest-reset' || cause === 'guest-shutdown') return 'guest-reset';
@@ -47,6 +50,7 @@ export class MachineMonitor {
   readonly #kill: () => void;
   readonly #onPaused: (reason: string | null) => void;
   #panicked = false;
+  #flooded = false;
   #cause: string | null = null;
   #retry: NodeJS.Timeout | undefined;
   #isPaused = false;
@@ -60,7 +64,11 @@ export class MachineMonitor {
   constructor(qmpPath: string, kill: () => void, onPaused: (reason: string | null) => void) {
     this.#kill = kill;
     this.#onPaused = onPaused;
-    this.qmp = new QmpClient(qmpPath, (event, data) => this.#onEvent(event, data), kill);
+    const onOffence = (offence: string): void => {
+      this.#flooded = offence === 'flooded';
+      kill();
+    };
+    this.qmp = new QmpClient(qmpPath, (event, data) => this.#onEvent(event, data), onOffence);
     void this.#askForState();
   }
 
@@ -69,7 +77,8 @@ export class MachineMonitor {
     const heard = await this.qmp.ended();
     this.qmp.close();
     clearTimeout(this.#retry);
-    return findReason({ exit, asked, panicked: this.#panicked, cause: this.#cause, heard });
+    const [panicked, flooded, cause] = [this.#panicked, this.#flooded, this.#cause];
+    return findReason({ exit, asked, panicked, flooded, cause, heard });
   }
 
   /**

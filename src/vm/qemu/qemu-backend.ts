@@ -90,6 +90,7 @@ export class QemuVm extends GuestVm {
     );
     const findEnd: EndObserver = async (exit, asked) => {
       const reason = await monitor.endReason(exit, asked);
+      if (reason === 'guest-flood') return { reason, offence: 'flooded the monitor of its VM' };
       const memoryLimitBytes = reason === 'vm-crash' ? await findExceededLimit() : null;
       return memoryLimitBytes === null ? reason && { reason } : { reason: 'memory-limit', memoryLimitBytes };
     };

@@ -35,9 +35,13 @@ export class QmpClient {
    * Connects to QEMU.
    *
    * @param onEvent receives QEMU's events by name: `SHUTDOWN`, `GUEST_PANICKED`…
-   * @param onOffence called once if QEMU floods the connection or does not read from it
+   * @param onOffence as in `LineProtocol`
    */
-  constructor(path: string, onEvent: (name: string, data: Record<string, unknown>) => void, onOffence: () => void) {
+  constructor(
+    path: string,
+    onEvent: (name: string, data: Record<string, unknown>) => void,
+    onOffence: (offence: string) => void,
+  ) {
     this.#onEvent = onEvent;
     this.#lines = new LineSocket(path, {
       // Commands are accepted only after this negotiation.

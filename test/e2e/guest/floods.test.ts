@@ -1,13 +1,14 @@
 /** A guest whose root misuses the ports of its VM. */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { isRunning } from '../../../src/lib/proc.ts';
 import { MIB } from '../../../src/lib/units.ts';
 import { makePerlRoot } from '../../helpers/disks/perl-root.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { FLOOD_PROGRAM } from '../../helpers/vm/flood.ts';
+import { FLOOD_PROGRAM, makeEventFlood } from '../../helpers/vm/flood.ts';
 import { makeGuestHost } from '../../helpers/vm/guest.ts';
 
 /** Descriptors of the guest's init. */
@@ -37,4 +38,15 @@ it('ends when it fills its exit record, which stays small', async (t) => {
   assert.deepEqual([ended.reason, ended.offence], ['guest-flood', 'flooded its exit port']);
   const { size, blocks } = statSync(guest.paths.vm('flood').exitRecord);
   assert.deepEqual([size % MIB, blocks * 512 < MIB], [4096, true]);
+});
+
+const skip = process.arch === 'x64' ? false : 'only the machine of x86-64 has this panic device';
+
+it('ends when it causes events of its QEMU without end', { skip }, async (t) => {
+  const root = await makeTempDir(t);
+  writeFileSync(join(root, 'flood'), makeEventFlood(), { mode: 0o755 });
+  const host = await makeGuestHost(t);
+  const guest = await host.launch(scriptService('flood', '', { rootfs: root, command: '/flood', args: [] }));
+  const { reason, offence } = await guest.event('process-ended');
+  assert.deepEqual([reason, offence], ['guest-flood', 'flooded the monitor of its VM']);
 });

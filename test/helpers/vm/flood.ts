@@ -1,4 +1,4 @@
-/** A program for root in a guest: it comes by a port of the VM and floods it. */
+/** Programs for root in a guest: each comes by a port of the VM and floods it. */
 
 /**
  * `perl -e FLOOD_PROGRAM <port> <text>`: writes the text to a port for ever. The port is a device, or a descriptor of the
@@ -11,3 +11,26 @@ export const FLOOD_PROGRAM = `
   open(my $out, $mode, $port) or die "no port: $!";
   my $bytes = "$text\\n" x 1000;
   syswrite($out, $bytes) while 1;`;
+
+const LOAD_ADDRESS = 0x400000;
+const HEADERS_BYTES = 64 + 56;
+
+/** `iopl(3)`, and then `out 0x505, 2` for ever: each tells the panic device of x86 of a crash that ends nothing. */
+const CODE = 'b8ac000000 bf03000000 0f05 66ba0505 b002 ee ebfd';
+
+/** Static program for x86-64, elf(5), that causes events of its QEMU without end. */
+export function makeEventFlood(): Buffer {
+  const program = Buffer.concat([Buffer.alloc(HEADERS_BYTES), Buffer.from(CODE.replaceAll(' ', ''), 'hex')]);
+  program.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  // An executable for x86-64, of version 1, with one program header.
+  program.set([2, 0, 62, 0, 1], 16);
+  program.writeBigUInt64LE(BigInt(LOAD_ADDRESS + HEADERS_BYTES), 24);
+  program.set([64], 32);
+  program.set([64, 0, 56, 0, 1], 52);
+  // The whole file is loaded, readable and executable.
+  program.set([1, 0, 0, 0, 5], 64);
+  for (const at of [80, 88]) program.writeBigUInt64LE(BigInt(LOAD_ADDRESS), at);
+  for (const at of [96, 104]) program.writeBigUInt64LE(BigInt(program.length), at);
+  program.writeBigUInt64LE(0x1000n, 112);
+  return program;
+}

@@ -124,7 +124,7 @@ test('a machine that hangs is examined: the places of its processors, several ti
   assert.equal(await examined, `its processors are at ${places.join('; ')}`);
 });
 
-test('a QEMU that floods its monitor is killed', async (t) => {
+test('a QEMU that floods its monitor is killed, and the flood is the reason', async (t) => {
   const server = await startUnixServer(t);
   let kills = 0;
   const monitor = new MachineMonitor(
@@ -140,6 +140,7 @@ test('a QEMU that floods its monitor is killed', async (t) => {
   peer.write('{"event": "NOISE"}\n'.repeat(20_000));
   await eventually('the kill', () => kills > 0);
   assert.equal(kills, 1);
+  assert.equal(await monitor.endReason(KILLED, false), 'guest-flood');
 });
 
 test('a QEMU that was never heard is not waited for', async (t) => {
@@ -154,11 +155,12 @@ test('a QEMU that was never heard is not waited for', async (t) => {
 });
 
 test('the end of a machine has the reason that its signs tell', () => {
-  const signs: EndSigns = { exit: IN_ORDER, asked: false, panicked: false, cause: null, heard: true };
+  const signs: EndSigns = { exit: IN_ORDER, asked: false, panicked: false, flooded: false, cause: null, heard: true };
   const table: [string, Partial<EndSigns>, VmEndReason | null][] = [
     ['it said that it panicked', { panicked: true, cause: 'host-qmp-quit' }, 'guest-panic'],
     ['it panicked on its way out', { panicked: true, asked: true }, 'guest-panic'],
     ['QEMU ended it for the panic', { cause: 'guest-panic' }, 'guest-panic'],
+    ['its guest caused too many events', { exit: KILLED, flooded: true, panicked: true }, 'guest-flood'],
     ['the guest reset it', { cause: 'guest-reset' }, 'guest-reset'],
     ['the guest switched it off', { cause: 'guest-shutdown' }, 'guest-reset'],
     ['the guest did as it was told', { cause: 'guest-reset', asked: true }, null],
