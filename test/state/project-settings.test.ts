@@ -40,7 +40,8 @@ test('a file without settings is refused by name, and a daemon starts without it
 test('a daemon applies the limit of its predecessor even if no service is started', async (t) => {
   const home = await makeTempDir(t);
   const first = await Runtime.open({ home });
-  first.saveSettings([settingsWith(250)]);
+  // Room for two files: each takes a block of 4 KiB.
+  first.saveSettings([settingsWith(10_000)]);
   await first.close();
   const files = [1, 2, 3].map((number) => join(home, `log/old.stdout.00000${number}.log`));
   for (const file of files) writeFileSync(file, 'x'.repeat(100));
