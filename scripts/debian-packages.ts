@@ -55,6 +55,46 @@ export function ensurePrograms(set: PackageSet): (program: string) => string {
   return (program) => join(folder, 'bin', program);
 }
 
+/**
+ * Unpacks packages of several architectures into one folder of the home, unless it has exactly these: files to link
+ * against, of which none runs here. The package lists are private ones, since those of the host may lack architectures.
+ *
+ * @param packages `package:architecture=version`
+ * @returns the folder
+ * @throws Error where they cannot be had
+ */
+export function ensureFiles(name: string, packages: readonly string[]): string {
+  const folder = join(resolveHome(undefined), name);
+  const manifest = `${[...packages].sort().join('\n')}\n`;
+  if (readText(join(folder, 'packages')) === manifest) return join(folder, 'root');
+  if (!isDebian()) throw new Error(`${name}: ${packages.join(', ')} can be had on Debian and Ubuntu only`);
+  mkdirSync(dirname(folder), { recursive: true });
+  const unpacked = mkdtempSync(`${dirname(folder)}/.${basename(folder)}-`);
+  try {
+    for (const part of ['debs', 'root', 'lists/partial', 'cache']) mkdirSync(join(unpacked, part), { recursive: true });
+    const architectures = new Set(packages.map((text) => /:(\w+)=/.exec(text)?.[1] ?? ''));
+    const settings = [
+      ...[`Dir::State::Lists=${join(unpacked, 'lists')}`, `Dir::Cache=${join(unpacked, 'cache')}`],
+      ...[...architectures].map((architecture) => `APT::Architectures::=${architecture}`),
+      // Without this one apt warns root that its own user cannot write into the folder.
+      ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
+    ].flatMap((setting) => ['-o', setting]);
+    console.log(`${name}: downloading ${packages.join(' ')} into ${folder}`);
+    run('apt-get', ['-qq', ...settings, 'update']);
+    run('apt-get', ['-qq', ...settings, 'download', ...packages], join(unpacked, 'debs'));
+    for (const file of readdirSync(join(unpacked, 'debs'))) {
+      run('dpkg-deb', ['-x', join(unpacked, 'debs', file), join(unpacked, 'root')]);
+    }
+    for (const part of ['debs', 'lists', 'cache']) rmSync(join(unpacked, part), { recursive: true });
+    writeFileSync(join(unpacked, 'packages'), manifest);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(unpacked, folder);
+  } finally {
+    rmSync(unpacked, { recursive: true, force: true });
+  }
+  return join(folder, 'root');
+}
+
 /** Path of the first executable file `program` in the folders, or undefined. */
 export function findExecutable(program: string, folders: readonly string[]): string | undefined {
   return folders.map((folder) => join(folder, program)).find(isExecutable);
