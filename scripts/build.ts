@@ -20,7 +20,6 @@ const ASSET_DIRS = [
   'src/vm/process/shim',
   'src/vm/qemu/jail',
   'src/vm/qemu/tsc',
-  'workers/jobs/guest-image/run-as',
   'workers/spawner/launch',
 ];
 
@@ -52,7 +51,7 @@ if (tsc.status !== 0) {
 }
 
 for (const dir of ASSET_DIRS) {
-  await cp(dir, `dist/${dir}`, { recursive: true, filter: (source) => !/\.(ts|c)$/.test(source) });
+  await cp(dir, `dist/${dir}`, { recursive: true, filter: (source) => !/\.(ts|c|h)$/.test(source) });
 }
 for (const [path, source] of await manPages()) {
   await mkdir(dirname(`dist/${path}`), { recursive: true });

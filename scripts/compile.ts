@@ -5,11 +5,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import loadWabt from 'wabt';
-import { ensurePrograms, type ProgramOptions } from './debian-packages.ts';
+import { ensureFiles, ensurePrograms, type ProgramOptions } from './debian-packages.ts';
 
 /** A committed file and how to make it. */
 interface Artefact {
@@ -25,19 +25,25 @@ const TARGETS = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' } as const
 /** Debian 12's versions, as its gcc-12: other versions may choose or order instructions differently. */
 const BINUTILS = '2.40-2';
 const HEADERS = '6.1.4-1cross1';
+const MUSL = '1.2.3-1';
+
+const COMMON = [
+  ...['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-Os', '-fno-stack-protector'],
+  ...['-fno-asynchronous-unwind-tables', '-fno-pie', '-fno-ident', '-static', '-nostdlib', '-no-pie', '-s'],
+  '-Wl,--build-id=none,-z,noexecstack',
+];
 
 /** Options of a program without a C library. */
-const WITHOUT_LIBRARY = [
-  ...['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-Os', '-ffreestanding', '-fno-stack-protector'],
-  ...['-fno-asynchronous-unwind-tables', '-fno-pie', '-fno-ident', '-static', '-nostdlib', '-no-pie', '-s'],
-  ...['-Wl,--build-id=none,-z,noexecstack', '-I', 'src/lib'],
-];
+const WITHOUT_LIBRARY = [...COMMON, '-ffreestanding', '-I', 'src/lib'];
 
 /** Linker options for a single small segment: without -n each section would begin a page. */
 const FREESTANDING = [...WITHOUT_LIBRARY, '-Wl,-n'];
 
 /** Code and variables apart: in one segment, code of a program with variables could be written to. */
 const WITH_VARIABLES = [...WITHOUT_LIBRARY, '-Wl,-z,max-page-size=4096'];
+
+/** Options of a program with musl, of which it gets what it needs. */
+const WITH_MUSL = [...[...COMMON, '-ffunction-sections', '-fdata-sections'], '-Wl,--gc-sections,-z,max-page-size=4096'];
 
 const ARTEFACTS: readonly Artefact[] = [
   ...compileC('src/lib/file-lock', 'flock.c', 'monocore-flock', FREESTANDING),
@@ -46,7 +52,7 @@ const ARTEFACTS: readonly Artefact[] = [
   // Only x86 has that counter.
   ...compileC('src/vm/qemu/tsc', 'tsc.c', 'monocore-tsc', FREESTANDING, ['x64']),
   ...compileC('src/vm/qemu/jail', 'jail.c', 'monocore-jail', WITH_VARIABLES),
-  ...compileC('workers/jobs/guest-image/run-as', 'run-as.c', 'run-as', FREESTANDING),
+  ...compileWithMusl('src/vm/guest/agent', 'monocore-agent'),
   { path: 'workers/logs/format/frame-wasm.ts', mode: 0o644, build: () => compileWat('workers/logs/format/frame.wat') },
 ];
 
@@ -82,33 +88,60 @@ function write({ path, mode }: Artefact, built: Buffer): void {
   console.log(`${path}: ${describe(built)}`);
 }
 
+type TargetName = keyof typeof TARGETS;
+
 /** A C program for each architecture: `<folder>/<architecture>/<name>`. */
 function compileC(
   folder: string,
   source: string,
   name: string,
   options: readonly string[],
-  architectures: readonly (keyof typeof TARGETS)[] = ['x64', 'arm64'],
+  architectures: readonly TargetName[] = ['x64', 'arm64'],
 ): Artefact[] {
   return architectures.map((architecture) => ({
     path: join(folder, architecture, name),
     mode: 0o755,
+    build: () => compile(architecture, folder, [...options, join(folder, source)]),
+  }));
+}
+
+/** As {@link compileC}, of all sources in the folder, linked with a static musl. */
+function compileWithMusl(folder: string, name: string): Artefact[] {
+  return (['x64', 'arm64'] as const).map((architecture) => ({
+    path: join(folder, architecture, name),
+    mode: 0o755,
     build() {
-      const dir = mkdtempSync(join(tmpdir(), 'monocore-compile-'));
-      try {
-        const output = join(dir, name);
-        const target = TARGETS[architecture];
-        const compiler = findCompiler(target);
-        const { status, error } = spawnSync(compiler, [...options, '-o', output, join(folder, source)], {
-          stdio: 'inherit',
-        });
-        if (status !== 0) throw new Error(`${join(folder, source)} does not compile for ${target}`, { cause: error });
-        return readFileSync(output);
-      } finally {
-        rmSync(dir, { recursive: true });
-      }
+      const debian = { x64: 'amd64', arm64: 'arm64' };
+      const packages = Object.values(debian).map((name) => `musl-dev:${name}=${MUSL}`);
+      const triple = TARGETS[architecture].replace('gnu', 'musl');
+      const root = ensureFiles('musl', packages);
+      const library = (file: string) => join(root, 'usr/lib', triple, file);
+      // In an order that no file system chooses.
+      const names = readdirSync(folder).filter((file) => file.endsWith('.c'));
+      const sources = names.sort().map((file) => join(folder, file));
+      const headers = ['-isystem', join(root, 'usr/include', triple)];
+      return compile(architecture, folder, [
+        ...WITH_MUSL,
+        ...headers,
+        library('crt1.o'),
+        ...sources,
+        library('libc.a'),
+      ]);
     },
   }));
+}
+
+function compile(architecture: TargetName, folder: string, args: readonly string[]): Buffer {
+  const dir = mkdtempSync(join(tmpdir(), 'monocore-compile-'));
+  try {
+    const output = join(dir, 'program');
+    const target = TARGETS[architecture];
+    const { status, error } = spawnSync(findCompiler(target), ['-o', output, ...args], { stdio: 'inherit' });
+    if (status !== 0) throw new Error(`${folder} does not compile for ${target}`, { cause: error });
+    return readFileSync(output);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
 
 /** Path of a pinned compiler. The first call downloads all of them. */

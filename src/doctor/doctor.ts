@@ -145,7 +145,7 @@ export async function checkFileSharing(
 }
 
 /**
- * Kernel modules that the guest's init loads for an image: for the root disk, its file system and the writable layer
+ * Kernel modules that the guest's agent loads for an image: for the root disk, its file system and the writable layer
  * above.
  */
 const IMAGE_MODULES = ['virtio_blk', 'erofs', 'overlay'];

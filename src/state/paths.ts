@@ -13,7 +13,7 @@
  * | `run/<service>/{control,qmp}.sock` | 0600 | jail of the VM process | main | with the folder |
  * | `run/<service>/net.sock` | 0600 | jail of the VM process | network worker | with the folder |
  * | `run/<service>/share.sock`, `share/` | 0700 | main before the launch, virtiofsd | VM process | with the folder |
- * | `run/<service>/exit` | 0600 | VM side (guest's init, or the shim) | main, next daemon | with the folder |
+ * | `run/<service>/exit` | 0600 | VM side (guest's agent, or the shim) | main, next daemon | with the folder |
  * | `run/<service>/{process,share.process}` | 0600 | VM process, virtiofsd: before they become their programs | main, next daemon | with the folder |
  * | `run/<service>/jail` | 0600 | main before the launch | jail of the VM process | with the folder |
  * | `run/<service>/limits.json` | 0600 | main before the launch | main, next daemon | with the folder |
@@ -75,7 +75,7 @@ export class VmPaths extends Folder {
   readonly jail = join(this.dir, 'jail');
   /** Cgroups that were created for the service, and the limits that could not be set. */
   readonly limits = join(this.dir, 'limits.json');
-  /** Exit record, written line by line by the guest's init or the shim, see `vm/host/exit-record.ts`. */
+  /** Exit record, written line by line by the guest's agent or the shim, see `vm/host/exit-record.ts`. */
   readonly exitRecord = join(this.dir, 'exit');
 
   fifo(stream: StreamName): string {

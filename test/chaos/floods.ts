@@ -8,6 +8,7 @@ import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
 import type { Service, ServiceStatus } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import type { HomePaths } from '../../src/state/paths.ts';
+import { renderMessage } from '../../src/vm/guest/agent-frames.ts';
 import { makePerlRoot } from '../helpers/disks/perl-root.ts';
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
 import { FLOOD_PROGRAM } from '../helpers/vm/flood.ts';
@@ -20,13 +21,13 @@ import { comesTrue } from './waiting.ts';
 /** Name of the service. */
 export const FLOOD = 'flood';
 
-/** Ports as the program of the guest takes them: four are descriptors of its init. */
+/** Ports as the program of the guest takes them: four are those of its agent. */
 const GUEST_PORTS: Readonly<Record<Port, string>> = {
   console: '/dev/hvc0',
-  control: '5',
-  exit: '6',
-  stdout: '7',
-  stderr: '8',
+  control: '3',
+  exit: '4',
+  stdout: '1',
+  stderr: '2',
 };
 /** Ports on which a guest may write as much as it likes: the files are bounded. */
 const LOG_PORTS: readonly Port[] = ['stdout', 'stderr', 'console'];
@@ -102,7 +103,8 @@ export class Floods {
     if (fake) return scriptService(FLOOD, 'exec sleep 1000', { ...settings, envs: { ...settings.envs, FLOODS: port } });
     this.#root ??= makeRoot(dir);
     // What root in a guest has to do to come by the port.
-    const args = ['-e', FLOOD_PROGRAM, GUEST_PORTS[port], port === 'control' ? 'ready' : 'x'.repeat(60)];
+    const bytes = port === 'control' ? renderMessage('ready') : Buffer.from(`${'x'.repeat(60)}\n`);
+    const args = ['-e', FLOOD_PROGRAM, GUEST_PORTS[port], bytes.toString('hex')];
     return scriptService(FLOOD, '', { ...settings, rootfs: this.#root, command: 'perl', args });
   }
 

@@ -1,6 +1,7 @@
 # Starts a VM without monocore and without a jail: `boot.pl <folder>`, whose `command` has QEMU's arguments and whose `files`
-# has what QEMU finds open from descriptor 6 on, as words of a jail's specification, each ended by NUL; `job` is what the
-# guest is told to run. Ends when the first line has come; QEMU's pid is in `pid` then.
+# has what QEMU finds open from descriptor 6 on, as words of a jail's specification, each ended by NUL. The guest is told
+# what is in `hello`, and what is in `job` once it has said what is in `ready`. Ends when the first line has come; QEMU's pid
+# is in `pid` then.
 use strict;
 use warnings;
 use Fcntl;
@@ -29,7 +30,7 @@ sub listen_on {
 }
 
 my @command = split /\0/, slurp('command');
-my $job = slurp('job');
+my ($hello, $ready, $job) = map { slurp($_) } qw(hello ready job);
 my $pid = fork // die "fork: $!";
 if ($pid == 0) {
   POSIX::setsid();
@@ -53,9 +54,8 @@ until ($control = IO::Socket::UNIX->new(Peer => 'control.sock')) {
   select undef, undef, undef, 0.005;
 }
 $control->autoflush(1);
-print $control "hello\n";
-while (my $line = <$control>) {
-  last if $line eq "ready\n";
-}
-print $control 'job ' . length($job) . "\n$job";
+print $control $hello;
+my $said = '';
+until (index($said, $ready) >= 0) { sysread $control, $said, 65536, length $said or die "QEMU has ended\n" }
+print $control $job;
 until (-s 'stdout.fifo') { select undef, undef, undef, 0.005 }

@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { renderJobScript } from '../../src/vm/guest/job.ts';
+import { GENERATION, NONCE_BYTES } from '../../src/vm/guest/agent/protocol.ts';
+import { renderMessage, renderWords } from '../../src/vm/guest/agent-frames.ts';
+import { renderJobWords } from '../../src/vm/guest/job.ts';
 import { ownCommand } from '../../src/vm/host/service-command.ts';
 import { findProcess } from '../chaos/processes.ts';
 import { comesTrue } from '../chaos/waiting.ts';
@@ -54,14 +56,14 @@ function prepare(folder: string, name: string, { args, jail }: ServiceCommand, o
   writeWords('command', args.slice(2));
   writeWords('files', opened);
   const service = loadService(name, options);
+  const words = renderJobWords(service, { serviceCommand: ownCommand(service), network: false, groupIndex: null });
+  const hello = Buffer.alloc(2 + NONCE_BYTES, GENERATION);
+  hello.writeUInt16LE(GENERATION);
+  writeFileSync(join(folder, 'hello'), renderMessage('hello', 0, hello));
+  writeFileSync(join(folder, 'ready'), renderMessage('ready'));
   writeFileSync(
     join(folder, 'job'),
-    renderJobScript(service, {
-      serviceCommand: ownCommand(service),
-      network: false,
-      groupIndex: null,
-      secrets: [],
-    }),
+    Buffer.concat([renderMessage('job', 0, renderWords(words)), renderMessage('start')]),
   );
   return folder;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -12,10 +12,17 @@ const FOLDERS = [
   'src/vm/process/shim',
   'src/vm/qemu/jail',
   'src/vm/qemu/tsc',
-  'workers/jobs/guest-image/run-as',
+  'src/vm/guest/agent',
   'workers/spawner/launch',
   'workers/logs/format',
 ];
+
+test('a guest’s agent is small', () => {
+  for (const name of ['x64', 'arm64']) {
+    const { size } = statSync(join(ROOT, `src/vm/guest/agent/${name}/monocore-agent`));
+    assert.ok(size <= 100 * 1024, `${name}: ${size} bytes`);
+  }
+});
 
 test('the committed binaries are those of their sources, and a changed source or binary is named', async (t) => {
   const dir = await makeTempDir(t);
@@ -37,10 +44,10 @@ test('the committed binaries are those of their sources, and a changed source or
   appendFileSync(join(dir, binary), '\0');
   assert.deepEqual(compile('--check'), { status: 1, named: [binary] });
 
-  const source = join(dir, 'workers/jobs/guest-image/run-as/run-as.c');
-  writeFileSync(source, readFileSync(source, 'utf8').replace('end(126)', 'end(125)'));
-  const runAs = ['x64', 'arm64'].map((name) => `workers/jobs/guest-image/run-as/${name}/run-as`);
-  assert.deepEqual(compile('--check'), { status: 1, named: [binary, ...runAs] });
+  const source = join(dir, 'src/vm/guest/agent/job.c');
+  writeFileSync(source, readFileSync(source, 'utf8').replace('CANNOT_START = 125', 'CANNOT_START = 124'));
+  const agents = ['x64', 'arm64'].map((name) => `src/vm/guest/agent/${name}/monocore-agent`);
+  assert.deepEqual(compile('--check'), { status: 1, named: [binary, ...agents] });
 
   assert.deepEqual(compile(), { status: 0, named: [] });
   assert.deepEqual(compile('--check'), { status: 0, named: [] });

@@ -1,22 +1,20 @@
-/** Host's end of the control port: a line-based protocol with the guest's init, see `guest/init`. */
-import type { Rate } from '../../lib/token-bucket.ts';
+/** Host's end of the control port: messages to the agent of a guest and from it, see `agent/protocol.ts`. */
+import { constants } from 'node:os';
 import type { GroupMember } from '../../protocol/network.ts';
-import { STATUS } from '../host/exit-record.ts';
+import type { VmProbe } from '../backend.ts';
+import { AgentConnection } from './agent-connection.ts';
+import { type Frame, renderMessage, renderWords } from './agent-frames.ts';
+import type { AgentSession } from './agent-session.ts';
 import type { Job } from './job.ts';
-import { LineSocket } from './line-socket.ts';
 
-/** Rate of lines from a guest: a probe may be due every tenth of a second, and all other messages are rare. */
-const LINES: Rate = { burst: 1000, perSecond: 100 };
-const EXIT = new RegExp(`^(${STATUS})( oom)?$`);
-const PROBED = new RegExp(`^([0-9a-f]+) (${STATUS})(?: (.*))?$`);
-/** Maximum length of a text from the guest that is kept and shown. */
+/** Limit for a text of the guest that is kept and shown. */
 const MAX_TEXT_LENGTH = 1000;
 
 /** Reply of a guest to a probe. */
 export interface ProbeAnswer {
   /** 0 if a connection was made, or the exit code of the command. */
   readonly status: number;
-  /** `http`: the first line of the response. `exec`: `started`, or `failed <reason>` if it could not be run. */
+  /** `http`: the first line of the response. `exec`: reason why the command could not be run, empty when it was. */
   readonly text: string;
 }
 
@@ -29,92 +27,162 @@ export type GuestMessage =
   | { readonly type: 'started' }
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'exit'; readonly code: number; readonly oomKilled: boolean }
-  | { readonly type: 'probed'; readonly id: string; readonly answer: ProbeAnswer };
+  | { readonly type: 'probed'; readonly session: number; readonly answer: ProbeAnswer };
 
-function parseExit(text: string): GuestMessage | null {
-  const [, code, oom] = EXIT.exec(text) ?? [];
-  return code === undefined ? null : { type: 'exit', code: Number(code), oomKilled: oom !== undefined };
+/** First line of a text of the guest, cut. */
+function textOf(body: Buffer): string {
+  return body.toString('utf8').split('\n', 1)[0]!.slice(0, MAX_TEXT_LENGTH);
 }
 
-function parseProbed(text: string): GuestMessage | null {
-  const [, id, status, rest] = PROBED.exec(text) ?? [];
-  return id === undefined
-    ? null
-    : { type: 'probed', id, answer: { status: Number(status), text: (rest ?? '').slice(0, MAX_TEXT_LENGTH) } };
-}
-
-/** Parses a line from the guest, which is not trusted; null for a line outside the protocol. */
-export function parseGuestMessage(line: string): GuestMessage | null {
-  const [verb, ...rest] = line.trim().split(' ');
-  const argument = rest.join(' ');
-  switch (verb) {
+/** Reads a frame of the guest, which is not trusted; null for one that is no message of it. */
+export function readGuestMessage({ type, session, body }: Frame): GuestMessage | null {
+  switch (type) {
     case 'ready':
     case 'starting':
     case 'running':
     case 'started':
-      return { type: verb };
+      return { type };
     case 'failed':
-      return { type: 'failed', reason: argument.slice(0, MAX_TEXT_LENGTH) || 'the guest gave no reason' };
-    case 'exit':
-      return parseExit(argument);
+      return { type, reason: textOf(body) || 'the guest gave no reason' };
+    case 'exited':
+      return body.length === 2 ? { type: 'exit', code: body[0]!, oomKilled: body[1] === 1 } : null;
     case 'probed':
-      return parseProbed(argument);
+      return body.length === 0 ? null : { type, session, answer: { status: body[0]!, text: textOf(body.subarray(1)) } };
     default:
       return null;
   }
 }
 
+/** A command that runs beside the job. */
+export interface ExecRequest {
+  readonly command: readonly string[];
+  /** Variables that replace those of the job, or are added to them. */
+  readonly envs?: Readonly<Record<string, string>>;
+  /** As for the job; null for its own. */
+  readonly workdir?: string | null;
+  readonly user?: string | null;
+  /** Size of its terminal; null for none. */
+  readonly terminal?: { readonly columns: number; readonly rows: number } | null;
+}
+
+/** Words of a command beside the job. */
+export function renderExec({
+  command,
+  envs = {},
+  workdir = null,
+  user = null,
+  terminal = null,
+}: ExecRequest): string[] {
+  const words = command.map((word) => `arg=${word}`);
+  words.push(...Object.entries(envs).map(([name, value]) => `env=${name}=${value}`));
+  if (workdir !== null) words.push(`workdir=${workdir}`);
+  if (user !== null) words.push(`user=${user}`);
+  if (terminal !== null) words.push(`tty=${terminal.columns}x${terminal.rows}`);
+  return words;
+}
+
+/** Number of a signal that is named without its `SIG`, or by its number; 0 for an unknown one. */
+function signalNumber(signal: string): number {
+  const known: Readonly<Record<string, number>> = constants.signals;
+  return known[`SIG${signal}`] ?? (Number(signal) || 0);
+}
+
+/** Words of a probe. */
+export function renderProbe(probe: VmProbe, timeoutMs: number): string[] {
+  const words = [`kind=${probe.type}`, `timeout_ms=${Math.ceil(timeoutMs)}`];
+  switch (probe.type) {
+    case 'tcp':
+      return [...words, `port=${probe.port}`];
+    case 'http':
+      return [...words, `port=${probe.port}`, `path=${probe.path}`];
+    case 'exec':
+      return [...words, ...probe.command.map((word) => `arg=${word}`)];
+  }
+}
+
 /**
- * Control port of one VM. Each new connection begins with `hello`, so the guest's state is known whatever was missed;
- * messages may therefore arrive twice. Main thread.
+ * Control port of one VM. The agent tells its state to each new connection, so it is known whatever was missed; messages
+ * may therefore come twice. Main thread.
  */
-export class ControlChannel extends LineSocket {
-  /** Creates the channel. @param onOffence see `LineProtocol` */
+export class ControlChannel extends AgentConnection {
+  /** @param onOffence see `PeerProtocol` */
   constructor(path: string, onMessage: (message: GuestMessage) => void, onOffence: (offence: string) => void) {
-    const onLine = (line: string): void => {
-      const message = parseGuestMessage(line);
-      if (message) onMessage(message);
-    };
-    super(path, { greeting: 'hello\n', lines: LINES, onLine, onOffence });
+    super(path, {
+      onOffence,
+      onFrame: (frame) => {
+        const message = readGuestMessage(frame);
+        if (message) onMessage(message);
+      },
+      onMismatch: () => {
+        const reason = 'the agent in the guest is one of another version of monocore; restart the service';
+        onMessage({ type: 'failed', reason });
+      },
+    });
   }
 
-  /** Sends the job once; the guest answers `started` or `failed`. */
-  sendJob({ script, secrets }: Job): void {
-    const head = `job ${Buffer.byteLength(script)}\n${script}`;
-    this.send(Buffer.concat([Buffer.from(head), ...secrets.map(({ content }) => content)]));
+  /** Sends the job once, and the time; the guest answers `started` or `failed`. */
+  sendJob({ words, secrets }: Job): void {
+    const messages = [
+      renderMessage('clock', 0, renderTime(Date.now())),
+      renderMessage('job', 0, renderWords(words)),
+      ...secrets.map(({ name, content }) =>
+        renderMessage('secret', 0, Buffer.concat([Buffer.from(`${name}\0`), content])),
+      ),
+      renderMessage('start'),
+    ];
+    this.send(Buffer.concat(messages));
   }
 
   /** Sets the names of the group members, replacing all earlier ones. */
   sendHosts(members: readonly GroupMember[]): void {
-    this.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
+    const lines = members.map(({ address, name }) => `${address} ${name}\n`);
+    this.sendMessage('hosts', 0, Buffer.from(lines.join('')));
   }
 
   /** Sends a signal to the command. @param signal without the prefix `SIG`, or a number */
   sendSignal(signal: string): void {
-    this.send(`sig ${signal}\n`);
+    this.sendMessage('signal', 0, Buffer.of(signalNumber(signal)));
   }
 
-  /**
-   * Starts a probe; the guest replies with `probed`, unless it kills the probe at its deadline.
-   *
-   * @param id hexadecimal digits
-   * @param words see {@link renderProbe}
-   */
-  sendProbe(id: string, timeoutMs: number, words: string): void {
-    this.send(`probe ${id} ${timeoutMs / 1000} ${words}\n`);
+  /** Sets the guest's clock, which stands still with its machine. */
+  sendClock(): void {
+    this.sendMessage('clock', 0, renderTime(Date.now()));
   }
 
-  /** Kills a probe; the guest replies with `probed`, even if the probe has already ended. */
-  sendAbort(id: string): void {
-    this.send(`abort ${id}\n`);
+  /** Starts a probe; the guest answers `probed`, unless it kills the probe when the time is up. Returns its session. */
+  sendProbe(probe: VmProbe, timeoutMs: number): number {
+    const session = this.nextSession();
+    this.sendMessage('probe', session, renderWords(renderProbe(probe, timeoutMs)));
+    return session;
   }
 
-  /** Makes the guest write the marker to its streams. @param marker must not contain white space */
+  /** Kills a probe; the guest answers `probed`, even when the probe has ended already. */
+  sendAbort(session: number): void {
+    this.sendMessage('abort', session);
+  }
+
+  /** Runs a command beside the job. */
+  exec(request: ExecRequest): AgentSession {
+    return this.openSession('exec', renderExec(request));
+  }
+
+  /** Connects with a TCP port of the guest. */
+  connect(address: string, port: number): AgentSession {
+    return this.openSession('connect', [`address=${address}`, `port=${port}`]);
+  }
+
   sendDrain(marker: string): void {
-    this.send(`drain ${marker}\n`);
+    this.sendMessage('drain', 0, Buffer.from(marker));
   }
 
   sendOff(): void {
-    this.send('off\n');
+    this.sendMessage('off');
   }
+}
+
+function renderTime(ms: number): Buffer {
+  const time = Buffer.alloc(12);
+  time.writeBigUInt64LE(BigInt(Math.floor(ms / 1000)));
+  time.writeUInt32LE((ms % 1000) * 1_000_000, 8);
+  return time;
 }

@@ -1,4 +1,4 @@
-/** Running VM with a guest: one process of the host, and the guest's init behind its control port. */
+/** Running VM with a guest: one process of the host, and the guest's agent behind its control port. */
 import { errorTextWithPath } from '../../lib/errors.ts';
 import type { ProcessIdentity } from '../../lib/proc.ts';
 import { untilDone } from '../../lib/promises.ts';
@@ -8,7 +8,8 @@ import type { VmPaths } from '../../state/paths.ts';
 import type { BackendEvent, Exit, Instance, VmEnd, VmProbe } from '../backend.ts';
 import { exitOfShellStatus, findOffence, readExitRecord } from '../host/exit-record.ts';
 import { type HostProcess, killMachine, machinePid, signalMachine } from '../host/host-process.ts';
-import { ControlChannel, type GuestMessage } from './control-channel.ts';
+import type { AgentSession } from './agent-session.ts';
+import { ControlChannel, type ExecRequest, type GuestMessage } from './control-channel.ts';
 import { GuestProbes } from './health-probe.ts';
 import type { Job } from './job.ts';
 
@@ -88,6 +89,21 @@ export class GuestVm implements Instance {
     return this.#probes.ask(probe, timeoutMs, signal);
   }
 
+  /** Runs a command beside the job, see {@link AgentSession}. */
+  exec(request: ExecRequest): AgentSession {
+    return this.#control.exec(request);
+  }
+
+  /** Connects with a TCP port of the guest. */
+  connect(address: string, port: number): AgentSession {
+    return this.#control.connect(address, port);
+  }
+
+  /** Sets the guest's clock after its machine has stood still. */
+  setClock(): void {
+    this.#control.sendClock();
+  }
+
   drain(marker: string): void {
     this.#control.sendDrain(marker);
   }
@@ -124,7 +140,7 @@ export class GuestVm implements Instance {
     if (type === 'running' || type === 'started') this.#reportStarted();
     if (type === 'failed') this.#onEvent({ type: 'job-failed', error: message.reason });
     if (type === 'exit') this.#reportExit(exitOfShellStatus(message.code), message.oomKilled);
-    if (type === 'probed') this.#probes.answer(message.id, message.answer);
+    if (type === 'probed') this.#probes.answer(message.session, message.answer);
   }
 
   /** Sends the names on each new connection, because the guest may have missed them. */

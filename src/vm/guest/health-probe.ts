@@ -1,45 +1,21 @@
-/** Health probes of one guest: their commands on the control port, and the replies. */
-import { randomBytes } from 'node:crypto';
+/** Health probes of one guest: their commands on the control port, and the answers. */
 import { within } from '../../lib/promises.ts';
 import { KIB } from '../../lib/units.ts';
 import { CANCELLED, noAnswer, type ProbeResult } from '../../protocol/supervision.ts';
 import type { VmProbe } from '../backend.ts';
 import type { ControlChannel, ProbeAnswer } from './control-channel.ts';
-import { quote } from './job.ts';
 
-/**
- * Length of probe ids; long enough that an id of an earlier daemon, whose probes may still be answered, does not recur.
- */
-const ID_BYTES = 8;
-/** Time for the guest to report that it has killed a probe. */
+/** Time for the guest to say that it has killed a probe. */
 const ABORT_TIMEOUT_MS = 1000;
 /** Number of unread bytes above which no probe is sent: a guest whose VM was paused must not find hours of probes. */
 const MAX_UNREAD_BYTES = 64 * KIB;
 /** First line of an HTTP response: RFC 9112, section 4. */
 const STATUS_LINE = /^HTTP\/\d(?:\.\d)? (\d{3})\b/;
 
-/** Word for the guest's shell that must fit on one line: `$newline` is set there. */
-function quoteInLine(word: string): string {
-  return quote(word).replaceAll('\n', `'"$newline"'`);
-}
-
-/** Parameters that follow the id and the seconds of a `probe` in the protocol of the control port: see `guest/init`. */
-export function renderProbe(probe: VmProbe): string {
-  switch (probe.type) {
-    case 'tcp':
-      return `tcp ${probe.port}`;
-    case 'http':
-      return `http ${probe.port} ${quoteInLine(probe.path)}`;
-    case 'exec':
-      return ['exec', ...probe.command.map(quoteInLine)].join(' ');
-  }
-}
-
-/** Probe result for a reply of the guest. */
+/** Result that an answer means for the service. */
 export function judgeAnswer({ type }: VmProbe, { status, text }: ProbeAnswer): ProbeResult {
   if (type === 'exec') {
-    const reason = /^failed (.+)/.exec(text)?.[1];
-    return { ok: status === 0, detail: reason ?? `exit code ${status}` };
+    return { ok: status === 0 && text === '', detail: text || `exit code ${status}` };
   }
   // A connection over loopback is accepted or refused; a port that does neither produces no answer.
   if (status !== 0) return { ok: false, detail: 'connection refused' };
@@ -54,8 +30,8 @@ type ProbeSender = Pick<ControlChannel, 'sendProbe' | 'sendAbort' | 'unreadBytes
 /** Sends probes to the guest and passes each reply to its caller. Main thread. */
 export class GuestProbes {
   readonly #control: ProbeSender;
-  /** Callers by id. A string is the reason why there will be no reply. */
-  readonly #waiting = new Map<string, (outcome: ProbeAnswer | string) => void>();
+  /** By session. A text is the reason why no answer comes. */
+  readonly #waiting = new Map<number, (outcome: ProbeAnswer | string) => void>();
   #closed: string | null = null;
 
   constructor(control: ProbeSender) {
@@ -72,24 +48,23 @@ export class GuestProbes {
     if (signal.aborted) return CANCELLED;
     if (this.#control.unreadBytes > MAX_UNREAD_BYTES)
       return { ok: false, detail: 'the guest does not read its control port' };
-    const id = randomBytes(ID_BYTES).toString('hex');
-    const answered = new Promise<ProbeAnswer | string>((resolve) => this.#waiting.set(id, resolve));
+    const session = this.#control.sendProbe(probe, timeoutMs);
+    const answered = new Promise<ProbeAnswer | string>((resolve) => this.#waiting.set(session, resolve));
     try {
-      this.#control.sendProbe(id, timeoutMs, renderProbe(probe));
       const answer = await within(answered, timeoutMs, { signal });
       if (typeof answer === 'string') return { ok: false, detail: answer };
       if (answer) return judgeAnswer(probe, answer);
-      this.#control.sendAbort(id);
+      this.#control.sendAbort(session);
       await within(answered, ABORT_TIMEOUT_MS);
       return signal.aborted ? CANCELLED : noAnswer(timeoutMs);
     } finally {
-      this.#waiting.delete(id);
+      this.#waiting.delete(session);
     }
   }
 
-  /** Handles a reply of the guest; it is dropped if its caller has gone. */
-  answer(id: string, answer: ProbeAnswer): void {
-    this.#waiting.get(id)?.(answer);
+  /** Takes an answer of the guest; one that has no caller any more is dropped. */
+  answer(session: number, answer: ProbeAnswer): void {
+    this.#waiting.get(session)?.(answer);
   }
 
   /** Ends all probes, including later ones, with `detail`. */

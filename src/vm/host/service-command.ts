@@ -16,9 +16,6 @@ export interface ServiceCommand {
   readonly user: string | null;
 }
 
-/** Valid name of a variable in a POSIX shell: XBD, section 3.216. */
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
 /**
  * Command of a service without an image, for which the config contains all parts.
  *
@@ -52,22 +49,17 @@ export function imageCommand(service: Service, defaults: ImageDefaults): Service
   return {
     command,
     args: rest,
-    envs: { ...parseEnv(defaults).envs, ...service.envs },
-    // Some images omit the leading slash; other runtimes resolve such paths from the root.
+    envs: { ...parseEnv(defaults), ...service.envs },
+    // Some images leave out the slash; runtimes then take the path from the root.
     workdir: workdir.startsWith('/') ? workdir : `/${workdir}`,
     user: service.user ?? defaults.user ?? '0',
   };
 }
 
-/** Notes on parts of an image's command that cannot be applied, for people. */
-export function describeOmissions(defaults: ImageDefaults): string[] {
-  const { omitted } = parseEnv(defaults);
-  const notes =
-    omitted.length > 0 ? [`variables of the image are left out because of their names: ${omitted.join(', ')}`] : [];
-  if (defaults.stop_signal !== null && parseSignal(defaults.stop_signal) === null) {
-    notes.push(`the stop signal of the image is unknown, ${JSON.stringify(defaults.stop_signal)}: SIGTERM is sent`);
-  }
-  return notes;
+/** Notes on the parts of an image's command that cannot take effect, for people. */
+export function describeOmissions({ stop_signal }: ImageDefaults): string[] {
+  if (stop_signal === null || parseSignal(stop_signal) !== null) return [];
+  return [`the stop signal of the image is unknown, ${JSON.stringify(stop_signal)}: SIGTERM is sent`];
 }
 
 /** Number of the first real-time signal in images: glibc reserves 32 and 33 for itself. */
@@ -92,14 +84,11 @@ function parseSignal(text: string): string | null {
   return SIGNAL_NAMES.get(number)?.slice('SIG'.length) ?? null;
 }
 
-/** Variables of an image; other names cannot be passed on by the shell that starts the command. */
-function parseEnv({ env }: ImageDefaults): { envs: Record<string, string>; omitted: string[] } {
+/** Variables of an image; a text without a name means none. */
+function parseEnv({ env }: ImageDefaults): Record<string, string> {
   const pairs = env.map((text) => {
     const at = text.indexOf('=');
     return at === -1 ? ([text, ''] as const) : ([text.slice(0, at), text.slice(at + 1)] as const);
   });
-  return {
-    envs: Object.fromEntries(pairs.filter(([name]) => VARIABLE.test(name))),
-    omitted: pairs.map(([name]) => name).filter((name) => !VARIABLE.test(name)),
-  };
+  return Object.fromEntries(pairs.filter(([name]) => name !== ''));
 }

@@ -169,7 +169,7 @@ function renderRootImage({ rootImage = null }: MachineSpec, fdOf: FdOf): string[
 }
 
 /**
- * Arguments for a single device with all shared files, because a microVM has few slots. The guest's init mounts its
+ * Arguments for a single device with all shared files, because a microVM has few slots. The guest's agent mounts its
  * tag.
  */
 function renderShare({ share }: MachineSpec, fdOf: FdOf): string[] {
@@ -218,8 +218,7 @@ function fdSet(fd: number): string {
 }
 
 /**
- * Renders the arguments of `qemu-system-<arch>`. Ports of the serial device, as numbered by the guest's init: 0
- * console, 1 stdout, 2 stderr, 3 control, 4 exit record.
+ * Renders the arguments of `qemu-system-<arch>`. The guest's agent knows the ports of the serial device by their names.
  */
 export function renderCommandLine(spec: MachineSpec): string[] {
   const files = listMachineFiles(spec);

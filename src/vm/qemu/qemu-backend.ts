@@ -86,7 +86,10 @@ export class QemuVm extends GuestVm {
     const monitor = new MachineMonitor(
       paths.qmp,
       () => void killMachine(process.identity),
-      (reason) => onEvent({ type: 'paused', reason }),
+      (reason) => {
+        if (reason === null) this.setClock();
+        onEvent({ type: 'paused', reason });
+      },
     );
     const findEnd: EndObserver = async (exit, asked) => {
       const reason = await monitor.endReason(exit, asked);

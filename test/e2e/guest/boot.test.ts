@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { QemuVm } from '../../../src/vm/qemu/qemu-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
@@ -41,6 +42,24 @@ it('has a clock that runs at the speed of the host’s', async (t) => {
   const [leastMs, mostMs] = [last.fromMs - first.toMs, last.toMs - first.fromMs];
   const message = `${guestMs} ms in the guest, ${leastMs} to ${mostMs} ms on the host`;
   assert.ok(guestMs > 0.85 * leastMs && guestMs < 1.15 * mostMs, message);
+});
+
+it('has the time of the host, also when its machine has stood still', async (t) => {
+  const script = `trap 'date +%s' USR1; echo ready; while :; do sleep 0.1; done`;
+  const guest = await launchGuest(t, scriptService('clock', script));
+  const vm = guest.vm as QemuVm;
+  const stdout = guest.read('stdout');
+  await eventually('the command', () => stdout.endsWith('ready\n'));
+  await vm.monitor.qmp.execute('stop');
+  await delay(8000);
+  await vm.monitor.qmp.execute('cont');
+  vm.setClock();
+  vm.signalJob('SIGUSR1');
+  await eventually('the time', () => !stdout.endsWith('ready\n'));
+  const hostS = Date.now() / 1000;
+  vm.kill('SIGKILL');
+  const guestS = Number((await stdout.ended).toString().split('\n').at(-2));
+  assert.ok(Math.abs(guestS - hostS) < 5, `${guestS} s in the guest, ${hostS} s on the host`);
 });
 
 it('tells where its processors are, for the report about a boot that hangs', async (t) => {

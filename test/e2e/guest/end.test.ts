@@ -33,7 +33,7 @@ it('every stop signal reaches the command, and one that ended it is no lack of m
     await eventually(name, () => stdout.endsWith(`${name}\n`));
   }
   // Without a disk or a shared root the service has the root of the guest itself.
-  const probe: VmProbe = { type: 'exec', command: ['test', '-e', '/run/state'] };
+  const probe: VmProbe = { type: 'exec', command: ['test', '-x', '/init'] };
   const never = new AbortController().signal;
   assert.equal((await guest.vm.probe(probe, 60_000, never)).detail, 'exit code 0');
   // This one runs out of memory, which is not why the command ends. The memory is that of a group of its own: where the
@@ -51,7 +51,7 @@ it('a command that the guest’s kernel kills for lack of memory is reported, an
   const host = await makeGuestHost(t);
   const [guest, other] = await Promise.all([
     host.launch(scriptService('hungry', 'echo before; tail /dev/zero')),
-    host.launch(scriptService('suicidal', 'kill -KILL $$')),
+    host.launch(scriptService('suicidal', `sh -c 'kill -KILL $$'; exit $?`)),
   ]);
   const stdout = guest.read('stdout');
   const exited = { type: 'job-exited', exit: { code: 137, signal: 'SIGKILL' }, oomKilled: true };

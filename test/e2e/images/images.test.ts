@@ -135,7 +135,7 @@ test('a service boots from an image that nobody has pulled, as its image says, a
     'for its user only',
   ]);
   assert.equal(host.lines('other', 'stdout')[0], 'args: entry of service');
-  assert.deepEqual(row('kept').notes, ['variables of the image are left out because of their names: not.a.name']);
+  assert.deepEqual(row('kept').notes, []);
   await eventually('the check, as the same user', () => row('kept').health === 'healthy');
   assert.equal(readdirSync(store.rootsDir).filter((file) => file.endsWith('.erofs')).length, 1, 'one root for both');
 

@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { VmProbe } from '../../../src/vm/backend.ts';
-import { parseGuestMessage } from '../../../src/vm/guest/control-channel.ts';
+import { MAX_BODY_BYTES } from '../../../src/vm/guest/agent/protocol.ts';
+import { AgentFrameReader, renderMessage } from '../../../src/vm/guest/agent-frames.ts';
+import { readGuestMessage } from '../../../src/vm/guest/control-channel.ts';
 import { judgeAnswer } from '../../../src/vm/guest/health-probe.ts';
 import { MachineMonitor } from '../../../src/vm/qemu/monitor.ts';
 import { readDatagram } from '../../../workers/network/datagram.ts';
@@ -20,15 +22,39 @@ const PROBES: readonly VmProbe[] = [
 ];
 
 function enterGuest(input: Buffer): void {
-  for (const line of input.toString().split('\n')) {
-    const message = parseGuestMessage(line);
-    if (message?.type === 'failed') assert.ok(message.reason.length <= 1000);
-    if (message?.type === 'exit') assert.ok(message.code >= 0 && message.code <= 255);
-    if (message?.type !== 'probed') continue;
-    const { answer } = message;
-    assert.ok(answer.text.length <= 1000);
-    for (const probe of PROBES) assert.ok(judgeAnswer(probe, answer).detail.length <= 1000);
+  const reader = new AgentFrameReader();
+  const half = Math.floor(input.length / 2);
+  for (const part of [input.subarray(0, half), input.subarray(half)]) {
+    const areFrames = reader.push(part, (frame) => {
+      assert.ok(frame.body.length <= MAX_BODY_BYTES);
+      enterMessage(readGuestMessage(frame));
+      return true;
+    });
+    // The connection is closed for it.
+    if (!areFrames) return;
   }
+}
+
+function enterMessage(message: ReturnType<typeof readGuestMessage>): void {
+  if (message?.type === 'failed') assert.ok(message.reason.length <= 1000);
+  if (message?.type === 'exit') assert.ok(message.code >= 0 && message.code <= 255);
+  if (message?.type !== 'probed') return;
+  const { answer } = message;
+  assert.ok(answer.text.length <= 1000);
+  for (const probe of PROBES) assert.ok(judgeAnswer(probe, answer).detail.length <= 1000);
+}
+
+/** Frames of an agent. */
+async function makeGuests(): Promise<readonly Buffer[]> {
+  const frames = [
+    renderMessage('hello-answer', 0, Buffer.alloc(18, 1)),
+    renderMessage('ready'),
+    renderMessage('failed', 0, Buffer.from('command not found: x')),
+    renderMessage('exited', 0, Buffer.of(137, 1)),
+    renderMessage('probed', 7, Buffer.from('\0HTTP/1.1 200 OK\r')),
+    renderMessage('output', 8, Buffer.alloc(MAX_BODY_BYTES, 'x')),
+  ];
+  return [...frames, Buffer.concat(frames)];
 }
 
 const REASONS = [null, 'guest-panic', 'guest-reset', 'vm-crash'];
@@ -101,7 +127,7 @@ function enterFrames(input: Buffer): void {
 const UDP = [{ address: '127.0.0.1', host: 0, guest: 1024 }];
 
 export const GUEST_DOORS = {
-  guest: { enter: enterGuest },
+  guest: { seeds: makeGuests, enter: enterGuest },
   qmp: { seeds: async () => makeQmpLines(), enter: enterQmp },
   frames: {
     seeds: async () => [

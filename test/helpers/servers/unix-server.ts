@@ -60,8 +60,11 @@ export class UnixServer {
 }
 
 /** A server on a path of its own; listens at once unless told otherwise. */
-export async function startUnixServer(t: TestContext, { listening = true } = {}): Promise<UnixServer> {
-  const server = new UnixServer(join(await makeTempDir(t), 'socket'));
+export async function startUnixServer(
+  t: TestContext,
+  { listening = true, encoding = 'utf8' as BufferEncoding } = {},
+): Promise<UnixServer> {
+  const server = new UnixServer(join(await makeTempDir(t), 'socket'), encoding);
   t.after(() => server.close());
   if (listening) await server.listen();
   return server;

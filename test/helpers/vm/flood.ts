@@ -1,16 +1,27 @@
 /** Programs for root in a guest: each comes by a port of the VM and floods it. */
 
 /**
- * `perl -e FLOOD_PROGRAM <port> <text>`: writes the text to a port for ever. The port is a device, or a descriptor of the
- * guest's init, which pidfd_getfd(2) copies. For a root of `makePerlRoot`.
+ * `perl -e FLOOD_PROGRAM <port> <bytes>`: writes bytes, in hexadecimal digits, to a port for ever. The port is a device, or
+ * the number of one of the agent's, see `renderCommandLine`: those can be opened once only, so their driver is unbound
+ * first, which takes them away from the agent. For a root of `makePerlRoot`.
  */
 export const FLOOD_PROGRAM = `
-  my ($port, $text) = @ARGV;
-  my $mode = $port =~ m(^/) ? '>' : '>&=';
-  $port = syscall(438, syscall(434, 1, 0), $port + 0, 0) if $mode ne '>';
-  open(my $out, $mode, $port) or die "no port: $!";
-  my $bytes = "$text\\n" x 1000;
-  syswrite($out, $bytes) while 1;`;
+  my ($port, $digits) = @ARGV;
+  my $out;
+  if ($port =~ m(^/)) {
+    open($out, '>', $port) or die "no port: $!";
+  } else {
+    my ($found) = grep { /p$port\\z/ } glob('/sys/class/virtio-ports/*') or die "no port";
+    my ($device) = readlink("$found/device") =~ m{([^/]+)\\z} or die "no device of $found";
+    for my $what ('unbind', 'bind') {
+      open(my $file, '>', "/sys/bus/virtio/drivers/virtio_console/$what") or die "$what: $!";
+      syswrite($file, $device) or die "$what: $!";
+      close $file;
+    }
+    until (grep { open($out, '+<', $_) } glob("/dev/vport*p$port")) { select(undef, undef, undef, 0.01) }
+  }
+  my $bytes = pack('H*', $digits) x 1000;
+  for (my $at = 0;; $at %= length $bytes) { $at += syswrite($out, $bytes, length($bytes) - $at, $at) // die }`;
 
 const LOAD_ADDRESS = 0x400000;
 const HEADERS_BYTES = 64 + 56;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { Rate } from '../../../src/lib/token-bucket.ts';
-import { LineSocket, MAX_UNREAD_BYTES } from '../../../src/vm/guest/line-socket.ts';
+import { LineSocket } from '../../../src/vm/guest/line-socket.ts';
+import { MAX_UNREAD_BYTES } from '../../../src/vm/guest/peer-socket.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startUnixServer, type UnixServer } from '../../helpers/servers/unix-server.ts';
 

@@ -1,21 +1,19 @@
-/** Builds the guest's initramfs: busybox, our init and the kernel modules that it loads. Cached by content. */
+/** Builds the guest's initramfs: busybox, our agent and the kernel modules that it loads. Cached by content. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { BuildInitramfsJob, InitramfsImage } from '../../../src/protocol/jobs.ts';
-import { type CpioEntry, directory, fifo, file, renderCpio, symlink } from './cpio.ts';
+import { directory, file, renderCpio, symlink } from './cpio.ts';
 import { KernelModules } from './kernel-modules.ts';
 
-const INIT = new URL('../../../src/vm/guest/init', import.meta.url);
+/** Path of the agent; a guest has the architecture of its host. */
+const AGENT = new URL(`../../../src/vm/guest/agent/${process.arch}/monocore-agent`, import.meta.url);
 
-const FOLDERS =
-  'bin dev etc lib lib/dev lib/dev/pts lib/dev/shm lib/modules newroot proc root run run/lower run/rw sys tmp var'.split(
-    ' ',
-  );
+const FOLDERS = 'bin dev etc lib lib/modules newroot proc root run run/lower run/rw sys tmp var'.split(' ');
 
-/** Modules by purpose; the guest's init loads them with `load <purpose>`. */
+/** Modules by purpose; the agent loads them one purpose at a time. */
 const MODULES_BY_PURPOSE = {
   boot: ['virtio_mmio', 'virtio_console', 'pvpanic_mmio'],
   network: ['virtio_net'],
@@ -25,27 +23,8 @@ const MODULES_BY_PURPOSE = {
   image: ['virtio_blk', 'erofs'],
 } as const;
 
-/** Links that init copies to the kernel's /dev: Linux, admin-guide/devices.rst, "Compulsory links". */
-const DEVICE_LINKS = { fd: '/proc/self/fd', stdin: 'fd/0', stdout: 'fd/1', stderr: 'fd/2' };
-
-/** FIFOs between the job and the relays of its output. The job can open /dev/stdout whatever user it runs as. */
-const FIFOS = ['run/stdout', 'run/stderr'];
-
-/** Path of run-as; a guest has the architecture of its host. */
-const RUN_AS = new URL(`./run-as/${process.arch}/run-as`, import.meta.url);
-
 /** Links for program paths other than busybox's own: images and scripts use both. */
 const LINKS = [symlink('sbin', 'bin'), symlink('usr', '.')];
-
-/**
- * Renders the file that modprobe reads. Modules have no dependencies there, because the lists contain all of them in
- * order.
- */
-function describeForModprobe(names: readonly string[], modulesDir: string | null): CpioEntry[] {
-  if (modulesDir === null) return [];
-  const lines = names.map((name) => `${name}.ko:\n`).join('');
-  return [symlink(`lib/modules/${basename(modulesDir)}`, '.'), file('lib/modules/modules.dep', lines)];
-}
 
 /** True if the cached file is complete; a power failure or a full disk may have truncated it. */
 function isWhole(path: string, archive: Buffer): boolean {
@@ -74,16 +53,12 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
   const archive = renderCpio([
     ...FOLDERS.map((path) => directory(path, path === 'tmp' ? 0o1777 : 0o755)),
     ...LINKS,
-    ...FIFOS.map((path) => fifo(path, 0o666)),
-    file('init', readFileSync(INIT), 0o755),
+    file('init', readFileSync(AGENT), 0o755),
     file('bin/busybox', readFileSync(job.busyboxPath), 0o755),
     ...applets.filter((applet) => applet !== 'busybox').map((applet) => symlink(`bin/${applet}`, 'busybox')),
-    file('lib/run-as', readFileSync(RUN_AS), 0o755),
-    ...Object.entries(DEVICE_LINKS).map(([name, target]) => symlink(`lib/dev/${name}`, target)),
     file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'),
     file('etc/group', 'root:x:0:\n'),
     ...lists,
-    ...describeForModprobe([...moduleFiles.keys()], job.modulesDir),
     ...[...moduleFiles].map(([name, content]) => file(`lib/modules/${name}.ko`, content)),
   ]);
 

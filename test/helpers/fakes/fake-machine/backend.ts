@@ -7,6 +7,7 @@ import { MonocoreError } from '../../../../src/lib/errors.ts';
 import { STREAM_NAMES } from '../../../../src/protocol/log-files/names.ts';
 import type { Adoption, AdoptRequest, LaunchRequest, PreparedInstance } from '../../../../src/vm/backend.ts';
 import { BACKENDS, type BackendRegistry } from '../../../../src/vm/backends.ts';
+import * as protocol from '../../../../src/vm/guest/agent/protocol.ts';
 import { type EndObserver, GuestVm } from '../../../../src/vm/guest/guest-vm.ts';
 import { makeJob, stopSignalOf } from '../../../../src/vm/guest/job.ts';
 import { findOffence, readExitRecord } from '../../../../src/vm/host/exit-record.ts';
@@ -34,7 +35,7 @@ class FakeMachineBackend extends HostBackend {
     }));
     const command = {
       program: process.execPath,
-      args: [MACHINE, paths.control, paths.exitRecord],
+      args: [MACHINE, paths.control, paths.exitRecord, JSON.stringify(protocol)],
       fds: ['null' as const, console!, console!, stdout!, stderr!],
       workdir: '/',
       env: { PATH: process.env.PATH },
