@@ -25,10 +25,6 @@ export function symlink(path: string, target: string): CpioEntry {
   return { path, mode: 0o120777, content: Buffer.from(target) };
 }
 
-export function fifo(path: string, mode: number): CpioEntry {
-  return { path, mode: 0o010000 | mode, content: EMPTY };
-}
-
 /** Zeros that pad a length to a multiple of 4 bytes. */
 function pad(length: number): Buffer {
   return Buffer.alloc((4 - (length % 4)) % 4);

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { directory, fifo, file, renderCpio, symlink } from '../../../../workers/jobs/guest-image/cpio.ts';
+import { directory, file, renderCpio, symlink } from '../../../../workers/jobs/guest-image/cpio.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 const ENTRIES = [
@@ -14,7 +14,6 @@ const ENTRIES = [
   ...[0, 1, 2, 3, 4, 5].map((length) => file(`${'n'.repeat(length)}f`, Buffer.alloc(length, 7), 0o600)),
   file('grüße 世界', Buffer.from([0, 255, 10, 0])),
   file('large', Buffer.alloc(300_001, 'monocore'), 0o444),
-  fifo('pipe', 0o666),
   symlink('sbin', 'bin'),
   symlink('bin/nowhere', '/no/such/file'),
 ];
@@ -29,7 +28,7 @@ test('an archive is unpacked to what was put in: contents, modes, links', async 
     if (stats.isSymbolicLink()) assert.equal(readlinkSync(join(dir, path)), content.toString());
   }
   const types = ENTRIES.map(({ mode }) => (mode >> 12).toString(8));
-  assert.deepEqual([...new Set(types)], ['4', '10', '1', '12'], 'directories, files, FIFOs and links');
+  assert.deepEqual([...new Set(types)], ['4', '10', '12'], 'directories, files and links');
   const listed = execFileSync('busybox', ['cpio', '-t', '--quiet'], { input: renderCpio(ENTRIES), encoding: 'utf8' });
   assert.deepEqual(
     listed.trimEnd().split('\n'),
