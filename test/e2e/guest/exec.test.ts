@@ -132,6 +132,12 @@ it('carries bytes both ways without a change, and no reader stalls another', asy
 
 it('has a terminal with a size, job control and keys', async (t) => {
   const { vm } = await launch(t, 'while :; do sleep 1; done');
+  const own = vm.exec({
+    command: ['sh', '-c', 'echo opened >$(tty)'],
+    terminal: { columns: 80, rows: 24 },
+    user: '1000',
+  });
+  assert.equal(await text(own.stdout), 'opened\r\n', 'its terminal is its own');
   const session = vm.exec({ command: ['sh'], terminal: { columns: 100, rows: 30 }, envs: { PS1: '> ' } });
   const printed = listen(session);
   await printed('> ');

@@ -21,6 +21,8 @@
 #include "user.h"
 
 enum { MAX_FILE_BYTES = 1 << 20 };
+/* Group of terminals in Debian and most distributions, as of the mounted devpts. */
+enum { TERMINAL_GROUP = 5 };
 /* Limits of open files as systemd has them: many programs loop over all that the soft one allows. */
 enum { SOFT_FILES = 1024, HARD_FILES = 1048576 };
 
@@ -197,7 +199,10 @@ static _Noreturn void execute(const struct launch *launch) {
     if (made >= 0) close(made);
     close(root);
   }
-  if (launch->is_terminal) add_variable(environment, "TERM", "xterm");
+  if (launch->is_terminal) {
+    add_variable(environment, "TERM", "xterm");
+    if (name) fchown(0, user.uid, TERMINAL_GROUP);
+  }
   /* Whatever user the command has, it may open /dev/stdout. */
   if (!launch->is_terminal) for (int stream = 0; stream < 3; stream++) fchmod(stream, 0666);
   if (chdir(workdir) < 0) fail_about(CANNOT_RUN, "the working directory ", workdir, " cannot be entered");
