@@ -8,6 +8,8 @@ enum { FRAME_BYTES = HEAD_BYTES + MAX_BODY_BYTES + 1, WAITING_BYTES = 8 * FRAME_
 
 static int port = -1;
 static int is_greeted;
+/* Whether the kernel has told that a daemon is connected, since the last greeting. */
+static int is_connected;
 static unsigned char waiting[WAITING_BYTES];
 static size_t first, end;
 static struct frame_reader reader;
@@ -55,6 +57,7 @@ void greet_daemon(const unsigned char *nonce) {
   unsigned char body[NONCE_BYTES + 2];
   first = end = 0;
   is_greeted = 1;
+  is_connected = 0;
   memcpy(body, nonce, NONCE_BYTES);
   write_u16(body + NONCE_BYTES, GENERATION);
   send_frame(HELLO_ANSWER, 0, body, sizeof body);
@@ -73,8 +76,12 @@ void pump_control(void) {
   static unsigned char bytes[32768];
   ssize_t count;
   while ((count = read(port, bytes, sizeof bytes)) > 0) read_frames(&reader, bytes, (size_t)count, handle);
-  if (count == 0 && is_greeted) {
-    /* No daemon is connected: one may come. */
+  if (count < 0) is_connected = 1;
+  /*
+   * No daemon is connected, and one may come. Its greeting may be here before the kernel knows that it is connected: the two
+   * have queues of their own.
+   */
+  if (count == 0 && is_greeted && is_connected) {
     is_greeted = 0;
     first = end = 0;
     on_lost();
