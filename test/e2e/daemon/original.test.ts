@@ -129,8 +129,11 @@ describe('the original', () => {
   });
 
   it('6: on a stop saves Stopping, ends the process, removes the state file and keeps the real exit code', async () => {
-    const supervisor = plain('stopped', `trap 'cat ${stateFile('stopped')}; exit 6' TERM; while :; do sleep 0.1; done`);
+    const ready = join(host.home, 'ready');
+    const script = `trap 'cat ${stateFile('stopped')}; exit 6' TERM; : >${ready}; while :; do sleep 0.1; done`;
+    const supervisor = plain('stopped', script);
     await supervisor.start();
+    await eventually('its trap', () => existsSync(ready));
     const { status, exit_code } = await supervisor.stop();
     assert.deepEqual([status, exit_code], ['Stopped', 6]);
     assert.match(host.lines('stopped', 'stdout').join('\n'), /"status": "Stopping"/);
