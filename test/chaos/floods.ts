@@ -55,7 +55,7 @@ interface FloodOptions {
   readonly fake: boolean;
 }
 
-/** One flood after the other. */
+/** Floods, one after the other. */
 export class Floods {
   readonly #options: FloodOptions;
   #root: string | null = null;

@@ -41,7 +41,7 @@ async function prune(
   return { ...result, left: readdirSync(logDir).sort() };
 }
 
-/** What each file takes of a disk, at least. */
+/** Smallest room of a file on a disk. */
 const BLOCK = 4096;
 
 const WEB: Files = {
