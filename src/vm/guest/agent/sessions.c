@@ -311,14 +311,19 @@ static void pump(struct session *session) {
   }
 }
 
+/* Closes the ends of the process, which may be one and the same. */
+static void close_ends(const int ends[3]) {
+  for (int stream = 0; stream < 3; stream++)
+    if (ends[stream] >= 0 && (stream == 0 || ends[stream] != ends[0])) close(ends[stream]);
+}
+
 /* Starts the process of a session and closes the ends that are its own. */
 static int start_process(struct session *session, struct launch *launch_, int ends[3]) {
   memcpy(launch_->streams, ends, sizeof launch_->streams);
   launch_->job = job_words();
   session->pid = launch(launch_, &session->report);
   int error = session->pid < 0 ? errno : 0;
-  for (int stream = 0; stream < 3; stream++)
-    if (ends[stream] >= 0 && (stream == 0 || ends[stream] != ends[0])) close(ends[stream]);
+  close_ends(ends);
   if (error) return error;
   fcntl(session->report, F_SETFL, O_NONBLOCK);
   watch_fd(session->report, &session->watch);
@@ -339,9 +344,12 @@ static void begin_probe(const struct message *message) {
   session->deadline_ms = now_ms() + (int64_t)limit_ms;
   int error;
   if (is_exec) {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC), ends[3] = {null, null, null};
     struct launch command = {.own = words};
-    error = is_job_running() ? start_process(session, &command, ends) : ESRCH;
+    error = ESRCH;
+    if (is_job_running()) {
+      int null = open("/dev/null", O_RDWR | O_CLOEXEC), ends[3] = {null, null, null};
+      error = start_process(session, &command, ends);
+    }
     if (error) add(&session->text, strerror(error));
   } else {
     error = connect_to(session, "127.0.0.1", first_value(words, "port"));
@@ -409,7 +417,8 @@ static void begin_command(const struct message *message) {
   int ends[3] = {-1, -1, -1};
   int error = size ? open_terminal(session, size, ends) : open_pipes(session, ends);
   struct launch command = {.own = words, .is_terminal = size != NULL};
-  if (!error) error = start_process(session, &command, ends);
+  if (error) close_ends(ends);
+  else error = start_process(session, &command, ends);
   if (error) {
     refuse(session->id, strerror(error));
     free_session(session);
